@@ -1,0 +1,188 @@
+"""Learners: algorithms that fit all trials of a pack at once."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+
+from orchestrator.domain.plugin import Plugin
+from orchestrator.domain.point import Point
+from orchestrator.domain.streams import Streams
+from orchestrator.domain.target import Examples, Labels, Target
+
+
+class Outcome(StrEnum):
+    """How a trial ended, as an answer. A trial without an answer is a gap and has no outcome."""
+
+    FITTED = "fitted"
+    DIVERGED = "diverged"
+    OUT_OF_BUDGET = "out_of_budget"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the trials of a pack are to learn: equal d and k, each with its own n.
+
+    x is (B, N, …) and y (B, N, …) with N the largest padded size of the pack; the rows from n[b] on
+    are not trial b's and must not reach its result. n is int64 (B,).
+    """
+
+    target: Target
+    point: Point
+    n: torch.Tensor
+    concept: torch.Tensor
+    streams: Streams
+    dtype: torch.dtype
+    padded_n: int
+
+    @cached_property
+    def train(self) -> Examples:
+        """The examples given for learning, drawn when first asked for."""
+        return self.target.examples(
+            self.concept, self.point, self.padded_n, self.streams.at("train")
+        )
+
+    @cached_property
+    def test(self) -> Examples:
+        """`target.test_count` fresh examples, the same for every n."""
+        return self.target.examples(
+            self.concept, self.point, self.target.test_count, self.streams.at("test")
+        )
+
+    def fresh(self, chunk: int, count: int) -> Examples:
+        """Chunk number `chunk` of an endless stream of examples, `count` of them."""
+        return self.target.examples(
+            self.concept, self.point, count, self.streams.at(f"stream/{chunk}")
+        )
+
+    @property
+    def x(self) -> torch.Tensor:
+        """Inputs of `train`."""
+        return self.train.x
+
+    @property
+    def y(self) -> torch.Tensor:
+        """Labels of `train`."""
+        return self.train.y
+
+    def given(self) -> torch.Tensor:
+        """Which rows of x and y are each trial's own: bool (B, N)."""
+        return torch.arange(self.padded_n, device=self.n.device) < self.n[:, None]
+
+    def own(self, trial: int) -> Examples:
+        """The n examples of one trial as fresh contiguous tensors (n, …), unpadded."""
+        n = int(self.n[trial])
+        return Examples(self.x[trial, :n].clone(), self.y[trial, :n].clone())
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a learner found for each trial of a pack.
+
+    `predict` maps inputs (B, m, …) to predictions (B, m): real scores for real and sign labels,
+    bits for bit labels. `coefficients` is (B, d) where the learner estimates a linear function.
+    `measures` holds tensors (B,), whatever the learner itself can say.
+    """
+
+    outcomes: Sequence[Outcome]
+    measures: dict[str, torch.Tensor] = field(default_factory=dict)
+    predict: Callable[[torch.Tensor], torch.Tensor] | None = None
+    coefficients: torch.Tensor | None = None
+
+
+def rounded_up(size: int, step: int = 16) -> int:
+    """The smallest multiple of `step` that is at least `size`."""
+    return -(-size // step) * step
+
+
+class Learner(Plugin):
+    """Base of all learners. A subclass gives `fit` and `work`.
+
+    The padded shape a trial is computed at must be a function of its own point alone, because the
+    last bits of batched solves depend on it. `run_pack` therefore fits together only trials of
+    equal `shape`.
+    """
+
+    kinds: ClassVar[dict[str, type[Plugin]]] = {}
+    family: ClassVar[str] = "learner"
+
+    reads: ClassVar[frozenset[Labels]] = frozenset({"real", "sign"})
+    """Labels it can learn from."""
+    reports: ClassVar[tuple[str, ...]] = ()
+    """Measures it gives itself, in `Fit.measures`."""
+    predicts: ClassVar[bool] = True
+    """Whether `Fit.predict` is given, so that it can be judged on test examples."""
+    linear: ClassVar[bool] = False
+    """Whether `Fit.coefficients` is given."""
+    n_counts: ClassVar[str] = "training examples"
+    """What n counts, for tables and axes."""
+    dtype: ClassVar[torch.dtype] = torch.float64
+
+    def fit(self, problem: Problem, streams: Streams) -> Fit:
+        """Fit every trial of the pack. `streams` are the learner's own randomness."""
+        raise NotImplementedError
+
+    def work(self, point: Point) -> float:
+        """Nominal operations of one trial, a formula; it prices suggestions."""
+        raise NotImplementedError
+
+    def memory_bytes(self, point: Point) -> float:
+        """Nominal peak bytes of one trial; by default four copies of its examples."""
+        return 4.0 * 8.0 * rounded_up(point.n) * (point.d + 1)
+
+    def shape(self, point: Point) -> Hashable:
+        """Trials of equal shape, d and k may be fitted in one call: by default n rounded up to 16."""
+        return rounded_up(point.n)
+
+    def padded_n(self, points: Sequence[Point]) -> int:
+        """Rows of x given to a call with these points, all of one shape."""
+        return rounded_up(max(point.n for point in points))
+
+
+class LoopedLearner(Learner):
+    """A learner without a batched form: `fit_one` sees one trial's own, unpadded examples.
+
+    Fresh contiguous tensors and one thread make each trial's result independent of its company.
+    """
+
+    def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
+        """Fit one trial: x (n, …), y (n,); returns a `Fit` whose tensors have no axis B.
+
+        `predict` maps (m, …) to (m,); `outcomes` has one entry; measures are 0-dimensional.
+        """
+        raise NotImplementedError
+
+    def fit(self, problem: Problem, streams: Streams) -> Fit:
+        fits = [
+            self.fit_one(
+                problem.own(trial),
+                problem.point.model_copy(update={"n": int(problem.n[trial])}),
+                streams.of(trial),
+            )
+            for trial in range(len(problem))
+        ]
+        return _stacked(fits)
+
+
+def _stacked(fits: Sequence[Fit]) -> Fit:
+    predicts = [fit.predict for fit in fits]
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([one(x[trial].clone()) for trial, one in enumerate(predicts) if one])
+
+    coefficients = [fit.coefficients for fit in fits if fit.coefficients is not None]
+    return Fit(
+        outcomes=[fit.outcomes[0] for fit in fits],
+        measures={
+            name: torch.stack([torch.as_tensor(fit.measures[name]) for fit in fits])
+            for name in fits[0].measures
+        },
+        predict=predict if all(one is not None for one in predicts) else None,
+        coefficients=torch.stack(coefficients) if coefficients else None,
+    )

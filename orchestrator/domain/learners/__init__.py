@@ -1,0 +1,1 @@
+"""Learners, one file each. A file that is in this folder is a known learner."""

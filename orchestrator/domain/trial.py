@@ -1,0 +1,99 @@
+"""Trials: what is trained, under which key, and what came of it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from orchestrator.domain.learner import Learner, Outcome
+from orchestrator.domain.plugin import canonical_json
+from orchestrator.domain.point import Point
+from orchestrator.domain.target import Target
+
+KEY_FORMAT = 1
+"""Part of every key; raised only if the meaning of all results changes at once."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A target and a learner, both with settings, at a point."""
+
+    target: Target
+    learner: Learner
+    point: Point
+
+    @cached_property
+    def canonical(self) -> str:
+        """Canonical JSON of everything that shapes its trials but the seed and the repeat."""
+        return canonical_json(
+            {
+                "format": KEY_FORMAT,
+                "learner": self.learner.identity,
+                "point": self.point.model_dump(),
+                "target": self.target.identity,
+            }
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """128-bit hash of `canonical`, 32 hexadecimal digits."""
+        return hashlib.blake2b(self.canonical.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell with a seed and a repeat number: fresh concept, data and initialisation."""
+
+    cell: Cell
+    repeat: int
+    seed: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """128-bit hash of everything that shapes the result, 32 hexadecimal digits."""
+        text = f'{{"cell":{self.cell.canonical},"repeat":{self.repeat},"seed":{self.seed}}}'
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values from which `from_json` makes an equal trial in another process."""
+        return {
+            "target": self.cell.target.settings,
+            "learner": self.cell.learner.settings,
+            "point": self.cell.point.model_dump(),
+            "repeat": self.repeat,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Trial":
+        """The trial that `as_json` described. Raises `PluginError` when a plug-in is not known."""
+        cell = Cell(
+            target=Target.from_settings(value["target"]),
+            learner=Learner.from_settings(value["learner"]),
+            point=Point(**value["point"]),
+        )
+        return cls(cell, repeat=value["repeat"], seed=value["seed"])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one trial. `measures` holds finite numbers only.
+
+    A measure that came out as nan or infinite is left out; a trial that diverged may have none.
+    `seconds` is the trial's share of its pack's time; it is the one field that varies between
+    runs, so equality of results is equality of the other three.
+    """
+
+    key: str
+    outcome: Outcome
+    measures: Mapping[str, float]
+    seconds: float = 0.0
+
+    def same_as(self, other: "Result") -> bool:
+        """Equal bit for bit but for the time it took."""
+        return (self.key, self.outcome, dict(self.measures)) == (
+            other.key,
+            other.outcome,
+            dict(other.measures),
+        )

@@ -1,0 +1,85 @@
+"""The values that go into inference and come out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["found", "below_range", "above_range", "not_sharp", "not_monotone", "undecided"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One asked threshold: n_star at (d, k), sought between `low` and `high`, both included."""
+
+    d: int
+    k: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What is known at one point: `successes` among `trials` answered, and `gaps` unanswered."""
+
+    d: int
+    k: int
+    n: int
+    successes: int
+    trials: int
+    gaps: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A point to try, `repeats` times."""
+
+    d: int
+    k: int
+    n: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """n_star(d, k): the smallest n with success probability `level`, with its interval.
+
+    All in the units of n. `n_star`, `low`, `high` are None where they are not known:
+    `above_range` has its lower bound in `low` only, `below_range` its upper bound in `high` only.
+    `n10_n90` are the n at 10% and at 90% success.
+    """
+
+    d: int
+    k: int
+    status: Status
+    n_star: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    trials: int
+    gaps: int = 0
+    n10_n90: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Law:
+    """How n_star grows with d and k: the family the data prefer, and its exponents.
+
+    `weights` is the evidence of each family, summing to 1; `decisive` says whether one family
+    stands out. `residuals` are log n_star minus the fit, one per threshold used, by (d, k).
+    """
+
+    family: str
+    exponents: Mapping[str, Interval]
+    weights: Mapping[str, float]
+    decisive: bool
+    prefactor: Interval | None = None
+    residuals: Mapping[tuple[int, int], float] = field(default_factory=dict)

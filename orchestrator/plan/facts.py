@@ -1,0 +1,107 @@
+"""What the board hears and says: facts in, commands out. Values only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.domain.trial import Result, Trial
+
+
+class Reason(StrEnum):
+    """Why a pack came back without results."""
+
+    WORKER_DIED = "worker died"
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    RAISED = "raised an error"
+    NODE_LOST = "node lost"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_disruption(self) -> bool:
+        """Whether the machine, not the trial, is to blame: charged 0 and started again for ever."""
+        return self in (Reason.NODE_LOST, Reason.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials to be trained by one call of `run_pack`, as one attempt of each.
+
+    `attempts` maps each trial's key to the attempt number that fences its commit. `deadline_s` is
+    the wall time after which the executor may be told to stop it.
+    """
+
+    id: str
+    trials: tuple[Trial, ...]
+    attempts: Mapping[str, int]
+    deadline_s: float
+    gpus: float = 0.0
+
+
+# Facts
+
+
+@dataclass(frozen=True)
+class Added:
+    """Trials that have to run."""
+
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A pack came back with one result per trial, in the order of the pack."""
+
+    pack_id: str
+    results: tuple[Result, ...]
+    seconds: float
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A pack came back without results."""
+
+    pack_id: str
+    reason: Reason
+    detail: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class SlotsAre:
+    """How many packs the executor can run at once now."""
+
+    count: int
+
+
+Fact = Added | Finished | Lost | SlotsAre
+
+
+# Commands
+
+
+@dataclass(frozen=True)
+class Start:
+    """Hand a pack to the executor."""
+
+    pack: Pack
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End a pack: past its deadline, or no longer wanted."""
+
+    pack_id: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """A trial becomes a gap; `reasons` has one entry per charge, oldest first."""
+
+    key: str
+    reasons: tuple[str, ...]
+
+
+Command = Start | Stop | GiveUp

@@ -1,0 +1,207 @@
+"""The three ports of the loop, and what it may rely on, above all when things go wrong.
+
+Adapters: `engine` offers executors, `tracking` trackers, `search` proposers. Values only; nothing
+here imports ray, mlflow or optuna.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from orchestrator.domain.point import Point
+from orchestrator.domain.trial import Result, Trial
+from orchestrator.plan.facts import Finished, Lost, Pack, SlotsAre
+
+SweepStatus = Literal["running", "finished", "interrupted", "cancelled", "failed"]
+StoppedBy = Literal["tolerance", "max_trials", "max_hours", "cancelled", "interrupted"]
+
+
+class Executor(Protocol):
+    """Runs packs somewhere. The in-process executor is the reference behaviour."""
+
+    @property
+    def slots(self) -> int:
+        """How many packs can run at once now; at least 1."""
+
+    def start(self, pack: Pack) -> None:
+        """Begin one pack and return at once. Starting a running pack again does nothing."""
+
+    def stop(self, pack_id: str) -> None:
+        """End a pack for good; its `Lost` fact (reason `TIMED_OUT`) follows. Unknown ids do nothing."""
+
+    def wait(self, timeout_s: float) -> list[Finished | Lost | SlotsAre]:
+        """Facts since the last call, oldest first; empty after `timeout_s` seconds.
+
+        A dead worker becomes a `Lost` fact. Nothing a pack does may raise here. Each started pack
+        is answered by exactly one `Finished` or `Lost`.
+        """
+
+    def close(self) -> None:
+        """End everything this executor started; nothing runs afterwards. Closing twice is harmless."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One proposal: `repeats` further trials of a point in an arm (the arm's place in the file).
+
+    `tuned` holds learner fields chosen for this proposal, where the file tunes any.
+    """
+
+    arm: int
+    point: Point
+    repeats: int
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArmTally:
+    """Counts at one point of one arm: successes among answered trials, and gaps."""
+
+    arm: int
+    point: Point
+    successes: int
+    trials: int
+    gaps: int = 0
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Proposer(Protocol):
+    """Decides, round by round, what to try next.
+
+    A proposal is a pure function of the experiment (its seed included), the round's number, the
+    tallies of all rounds up to `number - 2` and the asks of round `number - 1`. It must not depend
+    on arrival order, time, or on what this object was asked before.
+    """
+
+    def propose(
+        self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
+    ) -> list[Ask]:
+        """The asks of round `number`; empty when there is nothing left to ask, which ends the sweep."""
+
+    def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
+        """Why an empty proposal was empty; None where a design was simply completed."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A trial that needs no more work: a committed result, or a gap with its reasons."""
+
+    trial: Trial
+    result: Result | None
+    attempt: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether the trial was given up."""
+        return self.result is None
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What the ledger knows of a sweep. Times are seconds since the epoch."""
+
+    id: str
+    name: str
+    spec_json: str
+    spec_source: str
+    status: SweepStatus
+    started: float
+    stopped_by: StoppedBy | None = None
+    ended: float | None = None
+    plugins: Sequence[tuple[str, str]] = ()
+    mlflow_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial's membership in a sweep: its arm, the round that asked for it, and its state.
+
+    `state` is `waiting`, `running`, `done`, `cached` (done before this sweep asked) or `gap`.
+    """
+
+    trial: Trial
+    arm: int
+    round: int
+    state: Literal["waiting", "running", "done", "cached", "gap"]
+    settled: Settled | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a trial. Times are seconds since the epoch; `reason` is None while it runs
+    and `committed` when it succeeded."""
+
+    key: str
+    attempt: int
+    sweep: str
+    started: float
+    ended: float | None
+    reason: str | None
+    charge: int
+    where: str
+
+
+class Tracker(Protocol):
+    """The truth about trials. Each key has at most one committed result, and none is ever lost.
+
+    A method that returns has made its effect durable. Every method may raise `LedgerUnreachable`.
+    """
+
+    def open(self, record: SweepRecord) -> SweepRecord:
+        """Create the sweep, or join it when its id exists, and hold it until `close`.
+
+        Joining sets the status to running and keeps the first `started`. Raises `SweepInUse` when
+        another driver holds it.
+        """
+
+    def rounds(self) -> list[list[Ask]]:
+        """Every recorded round of the open sweep, in order."""
+
+    def record_round(self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]) -> None:
+        """Record a round, before anything of it runs: its asks, and its trials with their arms.
+
+        Trials that are already settled (by any sweep) become cached members. Recording the same
+        round again does nothing.
+        """
+
+    def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
+        """Those of `keys` that need no more work, whichever sweep ran them."""
+
+    def begin(self, keys: Sequence[str]) -> dict[str, int]:
+        """Take a new attempt of each key; the numbers fence later commits. Settled keys are left out."""
+
+    def commit(
+        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+    ) -> list[str]:
+        """Store results and queue what MLflow must be told, in one transaction.
+
+        Returns the keys that were refused, because a newer attempt was begun or they are settled.
+        """
+
+    def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
+        """Close an attempt that gave no result."""
+
+    def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Reasons of charged attempts (charge > 0) of each key, oldest first; keys without are left out."""
+
+    def give_up(self, key: str, reasons: Sequence[str]) -> None:
+        """The trial becomes a gap."""
+
+    def members(self) -> list[Member]:
+        """Every trial of the open sweep, in order of round, then of recording."""
+
+    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
+        """Queue figures of the sweep as a whole for its parent run; returns at once.
+
+        `artifacts` maps relative paths to contents; later contents replace earlier ones.
+        """
+
+    def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:
+        """Record how the sweep ended."""
+
+    def close(self, drain_s: float = 60.0) -> bool:
+        """Let go of the sweep, waiting up to `drain_s` for MLflow to be told everything.
+
+        Returns whether it was; what was not stays queued for the next opening.
+        """
