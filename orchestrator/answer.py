@@ -40,7 +40,9 @@ class TrialRow:
 class Curve(Protocol):
     """The fitted success curve of one threshold, with its band, at given n."""
 
-    def __call__(self, n: Sequence[float]) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+    def __call__(
+        self, n: Sequence[float]
+    ) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
         """Posterior median, lower and upper end of the success probability at each n."""
 
 

@@ -5,12 +5,26 @@ here imports ray, mlflow or optuna.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
-from orchestrator.domain.point import Point
 from orchestrator.domain.trial import Result, Trial
+from orchestrator.plan.asks import ArmTally, Ask
 from orchestrator.plan.facts import Finished, Lost, Pack, SlotsAre
+
+__all__ = [
+    "ArmTally",
+    "Ask",
+    "Attempt",
+    "Executor",
+    "Member",
+    "Proposer",
+    "Settled",
+    "StoppedBy",
+    "SweepRecord",
+    "SweepStatus",
+    "Tracker",
+]
 
 SweepStatus = Literal["running", "finished", "interrupted", "cancelled", "failed"]
 StoppedBy = Literal["tolerance", "max_trials", "max_hours", "cancelled", "interrupted"]
@@ -38,31 +52,6 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End everything this executor started; nothing runs afterwards. Closing twice is harmless."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One proposal: `repeats` further trials of a point in an arm (the arm's place in the file).
-
-    `tuned` holds learner fields chosen for this proposal, where the file tunes any.
-    """
-
-    arm: int
-    point: Point
-    repeats: int
-    tuned: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ArmTally:
-    """Counts at one point of one arm: successes among answered trials, and gaps."""
-
-    arm: int
-    point: Point
-    successes: int
-    trials: int
-    gaps: int = 0
-    tuned: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Proposer(Protocol):
@@ -158,7 +147,9 @@ class Tracker(Protocol):
     def rounds(self) -> list[list[Ask]]:
         """Every recorded round of the open sweep, in order."""
 
-    def record_round(self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]) -> None:
+    def record_round(
+        self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]
+    ) -> None:
         """Record a round, before anything of it runs: its asks, and its trials with their arms.
 
         Trials that are already settled (by any sweep) become cached members. Recording the same

@@ -1,7 +1,7 @@
 """What the board hears and says: facts in, commands out. Values only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.domain.trial import Result, Trial
@@ -46,6 +46,16 @@ class Added:
     """Trials that have to run."""
 
     trials: tuple[Trial, ...]
+    charges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Reasons already charged to a trial before this driver started, oldest first."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Trials of a started pack that another sweep settled meanwhile: they leave the pack."""
+
+    pack_id: str
+    keys: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class SlotsAre:
     count: int
 
 
-Fact = Added | Finished | Lost | SlotsAre
+Fact = Added | Found | Finished | Lost | SlotsAre
 
 
 # Commands
@@ -104,4 +114,15 @@ class GiveUp:
     reasons: tuple[str, ...]
 
 
-Command = Start | Stop | GiveUp
+@dataclass(frozen=True)
+class Charge:
+    """Close the attempts of a lost pack: `charge` is 0 or 1 for each of its trials."""
+
+    pack_id: str
+    keys: tuple[str, ...]
+    reason: str
+    charge: int
+    where: str = ""
+
+
+Command = Start | Stop | GiveUp | Charge

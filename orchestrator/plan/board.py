@@ -1,0 +1,208 @@
+"""The board: a state machine that hears facts and gives commands.
+
+It owns retries, pack splitting, charges, and fairness between arms. It reads no clock, starts
+nothing and knows no executor, so it is tested as a table of facts and commands.
+
+| event | charge |
+|---|---|
+| node lost or preempted; the driver died; Ctrl-C | 0: started again, for ever |
+| worker died, out of memory, past the deadline or raised, several trials in the pack | 0: the pack is split in two |
+| the same with the trial alone | 1 |
+| three charges (two for memory, one for an error the plug-in raised) | the trial becomes a gap |
+
+A plug-in that raised is not asked again with the same key: same key, same result.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+from orchestrator.domain.trial import Trial
+from orchestrator.plan.cost import CostModel
+from orchestrator.plan.facts import (
+    Added,
+    Charge,
+    Command,
+    Fact,
+    Finished,
+    Found,
+    GiveUp,
+    Lost,
+    Pack,
+    Reason,
+    SlotsAre,
+    Start,
+)
+from orchestrator.plan.packs import PackLimits, next_pack
+
+CHARGES_UNTIL_GAP = {Reason.OUT_OF_MEMORY: 2, Reason.RAISED: 1}
+"""Charges of one kind after which a trial is given up; three of any kind otherwise."""
+
+CHARGES_AT_MOST = 3
+
+
+class Board:
+    """Which packs to start next. `deadline_s` is the wall time one pack is allowed.
+
+    `ahead` packs per slot are started before a slot is free, so that no slot waits for the driver.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int = 1,
+        deadline_s: float = 300.0,
+        gpus: float = 0.0,
+        cost: CostModel | None = None,
+        limits: PackLimits | None = None,
+        ahead: int = 1,
+    ) -> None:
+        self.cost = cost or CostModel()
+        self._limits = limits or PackLimits()
+        self._slots = slots
+        self._ahead = ahead
+        self._deadline_s = deadline_s
+        self._gpus = gpus
+        self._waiting: dict[str, deque[Trial]] = {}
+        self._again: deque[tuple[Trial, ...]] = deque()
+        self._running: dict[str, Pack] = {}
+        self._charges: dict[str, tuple[str, ...]] = {}
+        self._numbers = itertools.count(1)
+
+    @property
+    def running(self) -> tuple[Pack, ...]:
+        """Packs started and not answered, oldest first."""
+        return tuple(self._running.values())
+
+    def waiting(self) -> Iterable[Trial]:
+        """Trials not yet started, in no promised order."""
+        yield from itertools.chain.from_iterable(self._again)
+        yield from itertools.chain.from_iterable(self._waiting.values())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return not self._running and not any(True for _ in self.waiting())
+
+    def handle(self, fact: Fact) -> list[Command]:
+        """Take in one fact; the commands that follow from it, in the order to carry out."""
+        commands: list[Command] = []
+        match fact:
+            case Added():
+                self._add(fact)
+            case Found():
+                self._shrink(fact)
+            case Finished():
+                self._finish(fact)
+            case Lost():
+                commands.extend(self._lose(fact))
+            case SlotsAre():
+                self._slots = fact.count
+        return [*commands, *self._starts()]
+
+    def drop_waiting(self) -> None:
+        """Forget every trial that has not been started: a limit of the sweep was reached."""
+        self._waiting.clear()
+        self._again.clear()
+
+    def _add(self, fact: Added) -> None:
+        self._charges.update(fact.charges)
+        for trial in fact.trials:
+            self._waiting.setdefault(_arm(trial), deque()).append(trial)
+
+    def _finish(self, fact: Finished) -> None:
+        pack = self._running.pop(fact.pack_id, None)
+        if pack is not None:
+            self.cost.learn(pack.trials, fact.seconds)
+
+    def _shrink(self, fact: Found) -> None:
+        pack = self._running.get(fact.pack_id)
+        if pack is None:
+            return
+        left = tuple(trial for trial in pack.trials if trial.key not in fact.keys)
+        if left:
+            self._running[fact.pack_id] = replace(pack, trials=left)
+        else:
+            del self._running[fact.pack_id]
+
+    def _lose(self, fact: Lost) -> list[Command]:
+        pack = self._running.pop(fact.pack_id, None)
+        if pack is None:
+            return []
+        if fact.reason.is_disruption:
+            self._again.append(pack.trials)
+            return [Charge(pack.id, _keys(pack), _words(fact), 0, fact.where)]
+        if len(pack.trials) > 1:
+            half = len(pack.trials) // 2
+            self._again.extend((pack.trials[:half], pack.trials[half:]))
+            return [Charge(pack.id, _keys(pack), _words(fact), 0, fact.where)]
+        return [
+            Charge(pack.id, _keys(pack), _words(fact), 1, fact.where),
+            *self._charge(pack, fact),
+        ]
+
+    def _charge(self, pack: Pack, fact: Lost) -> list[Command]:
+        key = pack.trials[0].key
+        reasons = (*self._charges.get(key, ()), _words(fact))
+        self._charges[key] = reasons
+        alike = sum(reason.startswith(fact.reason.value) for reason in reasons)
+        enough = CHARGES_UNTIL_GAP.get(fact.reason, CHARGES_AT_MOST)
+        if alike >= enough or len(reasons) >= CHARGES_AT_MOST:
+            return [GiveUp(key, reasons)]
+        self._again.append(pack.trials)
+        return []
+
+    def _starts(self) -> list[Command]:
+        starts: list[Command] = []
+        while len(self._running) < self._slots * (1 + self._ahead):
+            trials = self._next()
+            if not trials:
+                break
+            pack = Pack(
+                id=f"pack-{next(self._numbers)}",
+                trials=trials,
+                attempts={},
+                deadline_s=self._deadline_s,
+                gpus=self._gpus,
+            )
+            self._running[pack.id] = pack
+            starts.append(Start(pack))
+        return starts
+
+    def _next(self) -> tuple[Trial, ...]:
+        if self._again:
+            return self._again.popleft()
+        arms = [arm for arm, queue in self._waiting.items() if queue]
+        if not arms:
+            return ()
+        arm = min(arms, key=self._running_s)  # the arm with the least work in flight goes next
+        queue = self._waiting[arm]
+        trials = next_pack(
+            list(itertools.islice(queue, self._limits.trials * max(1, self._slots))),
+            self._slots,
+            self.cost,
+            self._limits,
+        )
+        for _ in trials:
+            queue.popleft()
+        return trials
+
+    def _running_s(self, arm: str) -> float:
+        return sum(
+            self.cost.total_s(pack.trials)
+            for pack in self._running.values()
+            if _arm(pack.trials[0]) == arm
+        )
+
+
+def _arm(trial: Trial) -> str:
+    return trial.cell.target.canonical + trial.cell.learner.canonical
+
+
+def _keys(pack: Pack) -> tuple[str, ...]:
+    return tuple(trial.key for trial in pack.trials)
+
+
+def _words(fact: Lost) -> str:
+    return f"{fact.reason.value}: {fact.detail}" if fact.detail else fact.reason.value
