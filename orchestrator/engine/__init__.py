@@ -1,0 +1,5 @@
+"""Executors: where packs run. Ray is imported only here, and only when a `RayExecutor` is made."""
+
+from orchestrator.engine.inline import InlineExecutor
+
+__all__ = ["InlineExecutor"]
