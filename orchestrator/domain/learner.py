@@ -137,7 +137,7 @@ class Learner(Plugin):
         return 4.0 * 8.0 * rounded_up(point.n) * (point.d + 1)
 
     def shape(self, point: Point) -> Hashable:
-        """Trials of equal shape, d and k may be fitted in one call: by default n rounded up to 16."""
+        """Trials of equal shape, d and k may be fitted together: by default n rounded up to 16."""
         return rounded_up(point.n)
 
     def padded_n(self, points: Sequence[Point]) -> int:
@@ -159,6 +159,7 @@ class LoopedLearner(Learner):
         raise NotImplementedError
 
     def fit(self, problem: Problem, streams: Streams) -> Fit:
+        """Fit the trials one after another."""
         fits = [
             self.fit_one(
                 problem.own(trial),

@@ -26,7 +26,7 @@ ENTRY_POINTS = "phasefront.plugins"
 
 
 def canonical_json(value: Any) -> str:
-    """Equal values give equal text: sorted keys, no spaces, shortest floats, ASCII; nan is refused."""
+    """Equal values give equal text: sorted keys, no spaces, shortest floats, ASCII; no nan."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

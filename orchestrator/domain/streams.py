@@ -62,7 +62,7 @@ class Streams:
         return self._real(_filled(self.generators(), shape, _normal))
 
     def uniforms(self, *shape: int) -> torch.Tensor:
-        """Independent uniforms on [0, 1), multiples of 2^-53 before rounding: (B, *shape), `dtype`."""
+        """Independent uniforms on [0, 1), multiples of 2^-53 but for rounding: (B, *shape)."""
         return self._real(_filled(self.generators(), shape, _uniform))
 
     def bits(self, count: int, width: int) -> torch.Tensor:
