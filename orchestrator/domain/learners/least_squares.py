@@ -1,0 +1,52 @@
+"""Least squares: the shortest of the linear functions that fit best."""
+
+from typing import ClassVar, Literal
+
+import torch
+
+from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
+from orchestrator.domain.point import Point
+from orchestrator.domain.streams import Streams
+from orchestrator.domain.target import Examples
+
+
+class LeastSquares(LoopedLearner):
+    """The w of least Euclidean norm among those that minimise |X w - y|; predicts <w, x>.
+
+    x is (n, d) real, y (n,) real or ±1. One LAPACK call (gelsy, a complete orthogonal
+    factorisation) per trial; singular values below max(n, d) * 2.2e-16 of the largest count as 0.
+    Without noise it is exact once the inputs have rank d. No hyper-parameters.
+
+    Source: Golub & Van Loan (2013), "Matrix Computations", 4th edition, section 5.5.
+    """
+
+    kind: Literal["least_squares"] = "least_squares"
+
+    linear: ClassVar[bool] = True
+
+    def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
+        """Coefficients (d,); a trial with data that are not finite diverges."""
+        w, rank = minimum_norm(examples.x, examples.y)
+        return Fit(
+            outcomes=[Outcome.FITTED if rank is not None else Outcome.DIVERGED],
+            predict=lambda x: (x * w).sum(1),
+            coefficients=w,
+        )
+
+    def work(self, point: Point) -> float:
+        """Operations of a QR factorisation of n x d."""
+        return 2.0 * point.n * point.d * min(point.n, point.d)
+
+
+def minimum_norm(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+    """The least squares w of least norm (d,), and the rank of x (n, d).
+
+    Where x, y or the solution is not finite, w is nan and the rank is None: LAPACK would raise, and
+    take the rest of the pack with it.
+    """
+    if bool(x.isfinite().all()) and bool(y.isfinite().all()):
+        # gelsy has no CUDA form, and one solve at a time gains nothing from a GPU.
+        solved = torch.linalg.lstsq(x.cpu(), y.cpu()[:, None], driver="gelsy")
+        if bool(solved.solution.isfinite().all()):
+            return solved.solution[:, 0].to(x.device), int(solved.rank)
+    return torch.full_like(x[0], torch.nan), None
