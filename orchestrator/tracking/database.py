@@ -1,0 +1,212 @@
+"""The ledger's database: SQLite (WAL, synchronous=FULL) or PostgreSQL, and what its errors mean.
+
+Every transaction is opened here. A writing one takes SQLite's write lock at its first statement
+(BEGIN IMMEDIATE), so that it can wait for its turn but never fail half-way for want of the lock.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
+from orchestrator.errors import LedgerDamaged, LedgerUnreachable
+from orchestrator.tracking.schema import SCHEMA_VERSION, ledger_schema, metadata
+
+BUSY_S = 5.0
+"""How long a transaction waits for another process before it gives up; FAULTS.md F20."""
+
+POSTGRES_SCHEMA = "phasefront"
+"""A schema of our own, because a team's database may hold MLflow's and Optuna's tables too."""
+
+
+class Database:
+    """One ledger database. Connections are opened when first needed; safe to share by threads.
+
+    Opening checks integrity and the schema's version; `create` makes the tables where there are
+    none. Raises `LedgerUnreachable` and `LedgerDamaged`.
+    """
+
+    def __init__(self, url: str, create: bool = True) -> None:
+        self.url = make_url(url)
+        self.name = self.url.render_as_string(hide_password=True)
+        self.path: Path | None = None
+        if self.url.get_backend_name() == "sqlite":
+            self.path = Path(self.url.database or "")
+            self.name = str(self.path)
+            self._engine = self._sqlite(self.path, create)
+        else:
+            self._engine = _postgres(self.url.render_as_string(hide_password=False))
+        # Threads of one process queue here instead of in SQLite's busy wait, which sleeps.
+        self._turn = threading.RLock() if self.path else nullcontext()
+        self._writer = self._engine.execution_options(phasefront_write=True)
+        self._check(create)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is a file; otherwise it is PostgreSQL."""
+        return self.path is not None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the ledger."""
+        with self._errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is durable when the block has ended, and undone if it raises."""
+        with self._errors(), self._turn, self._writer.begin() as connection:
+            yield connection
+
+    def connect(self) -> Connection:
+        """A connection outside the pool's care, for a lock that lives as long as it does."""
+        with self._errors():
+            return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def close(self) -> None:
+        """Close every connection; the next transaction opens fresh ones."""
+        self._engine.dispose()
+
+    def _sqlite(self, path: Path, create: bool) -> Engine:
+        if create:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise LedgerUnreachable(f"{path}: cannot make its folder: {error}") from error
+        elif not path.exists():
+            raise LedgerUnreachable(f"{path}: there is no ledger here")
+        engine = create_engine(
+            self.url, connect_args={"timeout": BUSY_S, "check_same_thread": False}
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _check(self, create: bool) -> None:
+        with self.reading() as connection:
+            if self.is_sqlite:
+                verdict = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+                if verdict != "ok":
+                    raise LedgerDamaged(self._damage(f"integrity check: {verdict}"))
+            found = self._version(connection)
+        if found is None and create:
+            self._create()
+        elif found is None:
+            raise LedgerUnreachable(f"{self.name}: there is no ledger here")
+        elif found != SCHEMA_VERSION:
+            raise LedgerDamaged(
+                f"{self.name}: the ledger has schema version {found}, this version of phasefront "
+                f"reads {SCHEMA_VERSION}; use the version that wrote it, or another --ledger"
+            )
+        if self.is_sqlite and create:  # only now: a database of something else stays as it is
+            with self._errors(), closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA journal_mode=WAL")
+
+    def _version(self, connection: Connection) -> int | None:
+        """The schema's version; None for an empty database. Refuses one of something else."""
+        tables = inspect(connection).get_table_names(
+            schema=None if self.is_sqlite else POSTGRES_SCHEMA
+        )
+        if "ledger_schema" in tables:
+            versions = connection.execute(select(ledger_schema.c.version)).scalars().all()
+            return max(versions, default=-1)
+        if tables:
+            raise LedgerDamaged(
+                f"{self.name}: this database is no ledger (it holds {', '.join(sorted(tables)[:3])}"
+                "); give another --ledger"
+            )
+        return None
+
+    def _create(self) -> None:
+        with self.writing() as connection:
+            if self._version(connection) is not None:  # another process was faster
+                return
+            if not self.is_sqlite:
+                connection.execute(CreateSchema(POSTGRES_SCHEMA, if_not_exists=True))
+            metadata.create_all(connection)
+            connection.execute(insert(ledger_schema).values(version=SCHEMA_VERSION))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._translated(error, error.orig) from error
+        except sqlite3.Error as error:  # while a connection is being prepared
+            raise self._translated(error, error) from error
+        except SQLAlchemyError as error:  # a pool without connections
+            raise LedgerUnreachable(f"{self.name}: {error}") from error
+
+    def _translated(self, error: Exception, cause: BaseException | None) -> Exception:
+        words = str(cause).strip()
+        if "malformed" in words or "not a database" in words:
+            return LedgerDamaged(self._damage(words))
+        if "locked" in words or "lock timeout" in words:
+            return LedgerUnreachable(
+                f"{self.name}: the ledger stayed locked for {BUSY_S:.0f} s{self._holders()}; "
+                "end whatever holds it and run the command again"
+            )
+        if "disk is full" in words or "No space left" in words:
+            return LedgerUnreachable(
+                f"{self.name}: the disk is full; everything committed is kept, free some space"
+            )
+        if isinstance(error, IntegrityError):  # ours, not the machine's
+            return error
+        return LedgerUnreachable(f"{self.name}: {words}")
+
+    def _damage(self, words: str) -> str:
+        return (
+            f"{self.name}: the ledger is damaged ({words}); it is left untouched. Restore a copy, "
+            "or move it away and rebuild it with: phasefront resume SWEEP --from-mlflow"
+        )
+
+    def _holders(self) -> str:
+        """Who has the file open, as far as this user may see."""
+        if self.path is None:
+            return ""
+        holders = [
+            f"pid {process.pid} ({process.info['name']})"
+            for process in psutil.process_iter(["name"])
+            if process.pid != psutil.Process().pid and _has_open(process, self.path)
+        ]
+        return f" by {', '.join(holders)}" if holders else " by another process"
+
+
+def _has_open(process: psutil.Process, path: Path) -> bool:
+    try:
+        return any(Path(file.path) == path for file in process.open_files())
+    except (psutil.Error, OSError):
+        return False
+
+
+def _postgres(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": int(BUSY_S),
+            "options": f"-c lock_timeout={int(BUSY_S * 1000)}",
+        },
+    )
+    return engine.execution_options(schema_translate_map={None: POSTGRES_SCHEMA})
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    cursor = connection.cursor()
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("phasefront_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,193 @@
+"""The in-memory tracker: the reference behaviour of the port, and what the loop's tests use.
+
+Trackers made on one `Memory` see one truth, as drivers of one ledger do. Nothing outlives the
+process.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import time
+
+from orchestrator.domain.trial import Result, Trial
+from orchestrator.errors import SweepInUse
+from orchestrator.plan.asks import Ask
+from orchestrator.ports import (
+    Attempt,
+    Member,
+    Settled,
+    StoppedBy,
+    SweepRecord,
+    SweepStatus,
+)
+
+
+@dataclass
+class MemorySweep:
+    """One sweep: its record, rounds, members (arm, round, cached) and what was published."""
+
+    record: SweepRecord
+    rounds: dict[int, list[Ask]] = field(default_factory=dict)
+    members: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class Memory:
+    """What a ledger would hold. `attempts[key][i]` is attempt number i + 1."""
+
+    sweeps: dict[str, MemorySweep] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
+    settled: dict[str, Settled] = field(default_factory=dict)
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    drivers: dict[str, "MemoryTracker"] = field(default_factory=dict)
+
+
+class MemoryTracker:
+    """A `Tracker` that keeps everything in `memory`."""
+
+    def __init__(self, memory: Memory | None = None) -> None:
+        self.memory = memory if memory is not None else Memory()
+        self._id: str | None = None
+
+    @property
+    def sweep(self) -> MemorySweep:
+        """The open sweep."""
+        if self._id is None:
+            raise RuntimeError("open a sweep first")
+        return self.memory.sweeps[self._id]
+
+    def open(self, record: SweepRecord) -> SweepRecord:
+        """See `Tracker.open`."""
+        if self.memory.drivers.get(record.id) is not None:
+            raise SweepInUse(f"sweep {record.id} ({record.name}) is being answered")
+        known = self.memory.sweeps.get(record.id)
+        started = known.record.started if known else record.started
+        running = replace(record, status="running", started=started, stopped_by=None, ended=None)
+        if known is None:
+            self.memory.sweeps[record.id] = MemorySweep(running)
+        else:
+            known.record = running
+        self.memory.drivers[record.id] = self
+        self._id = record.id
+        self._end_attempts()
+        return running
+
+    def rounds(self) -> list[list[Ask]]:
+        """See `Tracker.rounds`."""
+        return [list(self.sweep.rounds[number]) for number in sorted(self.sweep.rounds)]
+
+    def record_round(
+        self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]
+    ) -> None:
+        """See `Tracker.record_round`."""
+        if number in self.sweep.rounds:
+            return
+        self.sweep.rounds[number] = list(asks)
+        for arm, trial in trials:
+            self.memory.trials.setdefault(trial.key, trial)
+            cached = trial.key in self.memory.settled
+            self.sweep.members.setdefault(trial.key, (arm, number, cached))
+
+    def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
+        """See `Tracker.settled`."""
+        return {key: self.memory.settled[key] for key in keys if key in self.memory.settled}
+
+    def begin(self, keys: Sequence[str]) -> dict[str, int]:
+        """See `Tracker.begin`."""
+        begun = {}
+        for key in keys:
+            if key in self.memory.settled:
+                continue
+            past = self.memory.attempts.setdefault(key, [])
+            self._end(key, len(past), "superseded by a newer attempt")
+            begun[key] = len(past) + 1
+            past.append(Attempt(key, begun[key], self.sweep.record.id, time(), None, None, 0, ""))
+        return begun
+
+    def commit(
+        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+    ) -> list[str]:
+        """See `Tracker.commit`."""
+        refused = []
+        for result in results:
+            newest = len(self.memory.attempts.get(result.key, ()))
+            if result.key in self.memory.settled or attempts.get(result.key) != newest:
+                refused.append(result.key)
+                continue
+            trial = self.memory.trials[result.key]
+            self.memory.settled[result.key] = Settled(trial, result, newest)
+            self._end(result.key, newest, "committed", where=where)
+        return refused
+
+    def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
+        """See `Tracker.charge`. An attempt that has ended keeps its reason."""
+        self._end(key, attempt, reason, charge, where)
+
+    def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """See `Tracker.charges`."""
+        found = {
+            key: tuple(
+                attempt.reason or ""
+                for attempt in self.memory.attempts.get(key, ())
+                if attempt.charge > 0
+            )
+            for key in keys
+        }
+        return {key: reasons for key, reasons in found.items() if reasons}
+
+    def give_up(self, key: str, reasons: Sequence[str]) -> None:
+        """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
+        if key in self.memory.settled:
+            return
+        newest = len(self.memory.attempts.get(key, ()))
+        trial = self.memory.trials[key]
+        self.memory.settled[key] = Settled(trial, None, newest, tuple(reasons))
+        self._end(key, newest, "given up")
+
+    def members(self) -> list[Member]:
+        """See `Tracker.members`."""
+        ordered = sorted(self.sweep.members.items(), key=lambda item: item[1][1])
+        return [self._member(key, *place) for key, place in ordered]
+
+    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
+        """See `Tracker.publish`."""
+        self.sweep.metrics.update(metrics)
+        self.sweep.artifacts.update(artifacts)
+
+    def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:
+        """See `Tracker.finish`."""
+        self._end_attempts()
+        self.sweep.record = replace(
+            self.sweep.record, status=status, stopped_by=stopped_by, ended=time()
+        )
+
+    def close(self, drain_s: float = 60.0) -> bool:
+        """See `Tracker.close`."""
+        if self._id is not None:
+            del self.memory.drivers[self._id]
+            self._id = None
+        return True
+
+    def _member(self, key: str, arm: int, number: int, cached: bool) -> Member:
+        trial, value = self.memory.trials[key], self.memory.settled.get(key)
+        if value is not None:
+            state = "gap" if value.is_gap else "cached" if cached else "done"
+            return Member(trial, arm, number, state, value)  # type: ignore[arg-type]
+        past = self.memory.attempts.get(key, ())
+        return Member(
+            trial, arm, number, "running" if past and past[-1].ended is None else "waiting"
+        )
+
+    def _end(self, key: str, attempt: int, reason: str, charge: int = 0, where: str = "") -> None:
+        past = self.memory.attempts.get(key, [])
+        if 1 <= attempt <= len(past) and past[attempt - 1].ended is None:
+            past[attempt - 1] = replace(
+                past[attempt - 1], ended=time(), reason=reason, charge=charge, where=where
+            )
+
+    def _end_attempts(self) -> None:
+        for past in self.memory.attempts.values():
+            for attempt in past:
+                if attempt.sweep == self._id:
+                    self._end(attempt.key, attempt.attempt, "interrupted")

@@ -1,0 +1,145 @@
+"""What is read from the ledger, by its driver and by the commands that only look."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from orchestrator.plan.asks import Ask
+from orchestrator.ports import Attempt, Member, Settled, SweepRecord
+from orchestrator.tracking.rows import Decoder, asks_of, sweep_of
+from orchestrator.tracking.schema import attempts, cells, members, outbox, rounds, sweeps, trials
+
+CHUNK = 500
+"""Keys per statement; SQLite takes 32,766 variables, and plans stay small."""
+
+_cell_columns = [column for column in cells.c if column.name != "key"]
+trials_with_cells = trials.join(cells, trials.c.cell == cells.c.key)
+
+
+def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """`keys` in pieces that fit one statement."""
+    for start in range(0, len(keys), CHUNK):
+        yield keys[start : start + CHUNK]
+
+
+def sweep_records(connection: Connection) -> list[SweepRecord]:
+    """Every sweep, newest first."""
+    rows = connection.execute(select(sweeps).order_by(sweeps.c.started.desc(), sweeps.c.id))
+    return [sweep_of(row) for row in rows]
+
+
+def sweep_record(connection: Connection, sweep: str) -> SweepRecord | None:
+    """One sweep by its whole id."""
+    row = connection.execute(select(sweeps).where(sweeps.c.id == sweep)).one_or_none()
+    return None if row is None else sweep_of(row)
+
+
+def recorded_rounds(connection: Connection, sweep: str) -> list[list[Ask]]:
+    """The asks of every round, in order."""
+    query = select(rounds.c.asks).where(rounds.c.sweep == sweep).order_by(rounds.c.number)
+    return [asks_of(asks) for asks in connection.execute(query).scalars()]
+
+
+def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """State and newest attempt of those trials that the ledger knows."""
+    found: dict[str, tuple[str, int]] = {}
+    for chunk in chunks(keys):
+        query = select(trials.c.key, trials.c.state, trials.c.attempt).where(
+            trials.c.key.in_(chunk)
+        )
+        found.update({row.key: (row.state, row.attempt) for row in connection.execute(query)})
+    return found
+
+
+def settled(connection: Connection, decoder: Decoder, keys: Sequence[str]) -> dict[str, Settled]:
+    """Those trials that need no more work."""
+    found: dict[str, Settled] = {}
+    for chunk in chunks(keys):
+        query = (
+            select(trials, *_cell_columns)
+            .select_from(trials_with_cells)
+            .where(trials.c.key.in_(chunk), trials.c.state != "open")
+        )
+        for row in connection.execute(query):
+            value = decoder.settled(row)
+            if value is not None:
+                found[row.key] = value
+    return found
+
+
+def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:
+    """Members of a sweep with their trials and cells, in order of round, then of recording.
+
+    `running` is 1 where the newest attempt has not ended.
+    """
+    newest = and_(attempts.c.key == trials.c.key, attempts.c.attempt == trials.c.attempt)
+    running = and_(attempts.c.key.is_not(None), attempts.c.ended.is_(None))
+    query = (
+        select(
+            trials,
+            *_cell_columns,
+            members.c.arm,
+            members.c.round,
+            members.c.cached,
+            running.label("running"),
+        )
+        .select_from(
+            members.join(trials, members.c.key == trials.c.key)
+            .join(cells, trials.c.cell == cells.c.key)
+            .outerjoin(attempts, newest)
+        )
+        .where(members.c.sweep == sweep)
+        .order_by(members.c.round, members.c.position)
+    )
+    yield from connection.execute(query)
+
+
+def member_of(row: Row[Any], decoder: Decoder) -> Member:
+    """A row of `member_rows` as a value."""
+    value = decoder.settled(row)
+    if value is None:
+        trial = decoder.trial(row)
+        return Member(trial, row.arm, row.round, "running" if row.running else "waiting")
+    state = "gap" if value.is_gap else "cached" if row.cached else "done"
+    return Member(value.trial, row.arm, row.round, state, value)  # type: ignore[arg-type]
+
+
+def attempts_at(connection: Connection, key: str) -> list[Attempt]:
+    """Every attempt at a trial, oldest first, whichever sweep made it."""
+    query = select(attempts).where(attempts.c.key == key).order_by(attempts.c.attempt)
+    return [
+        Attempt(
+            key=row.key,
+            attempt=row.attempt,
+            sweep=row.sweep,
+            started=row.started,
+            ended=row.ended,
+            reason=row.reason,
+            charge=row.charge,
+            where=row.place,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def charged(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Reasons of charged attempts of each key, oldest first."""
+    found: dict[str, tuple[str, ...]] = {}
+    for chunk in chunks(keys):
+        query = (
+            select(attempts.c.key, attempts.c.reason)
+            .where(attempts.c.key.in_(chunk), attempts.c.charge > 0)
+            .order_by(attempts.c.key, attempts.c.attempt)
+        )
+        for row in connection.execute(query):
+            found[row.key] = (*found.get(row.key, ()), row.reason)
+    return found
+
+
+def lag(connection: Connection, sweep: str | None = None) -> int:
+    """Outbox entries that MLflow has not been told, of one sweep or of all."""
+    query = select(func.count()).select_from(outbox).where(~outbox.c.sent)
+    if sweep is not None:
+        query = query.where(outbox.c.sweep == sweep)
+    return int(connection.execute(query).scalar_one())

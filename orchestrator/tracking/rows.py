@@ -1,0 +1,202 @@
+"""Between the domain's values and the ledger's rows.
+
+Floats are written with the fewest digits that read back to the same float, so a measure comes back
+bit for bit. What was settled carries a checksum: SQLite's own check sees torn pages, not a flipped
+bit inside a number.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Row
+
+from orchestrator.domain.learner import Learner, Outcome
+from orchestrator.domain.plugin import canonical_json
+from orchestrator.domain.point import Point
+from orchestrator.domain.target import Target
+from orchestrator.domain.trial import Cell, Result, Trial
+from orchestrator.errors import LedgerDamaged
+from orchestrator.plan.asks import Ask
+from orchestrator.ports import Settled, SweepRecord
+
+
+def cell_row(cell: Cell) -> dict[str, Any]:
+    """A cell as a row of `cells`."""
+    return {
+        "key": cell.key,
+        "target": canonical_json(cell.target.settings),
+        "learner": canonical_json(cell.learner.settings),
+        "target_revision": cell.target.revision,
+        "learner_revision": cell.learner.revision,
+        "d": cell.point.d,
+        "n": cell.point.n,
+        "k": cell.point.k,
+    }
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """A trial that nobody has begun, as a row of `trials`."""
+    return {
+        "key": trial.key,
+        "cell": trial.cell.key,
+        "repeat": trial.repeat,
+        "seed": trial.seed,
+        "state": "open",
+        "attempt": 0,
+    }
+
+
+def settled_row(
+    state: str,
+    key: str,
+    attempt: int,
+    outcome: str | None = None,
+    measures: Mapping[str, float] | None = None,
+    seconds: float | None = None,
+    reasons: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The columns of `trials` that settling a trial writes, with their checksum.
+
+    Raises `ValueError` when a measure is not finite; such a trial's outcome says so instead.
+    """
+    row: dict[str, Any] = {
+        "state": state,
+        "attempt": attempt,
+        "outcome": outcome,
+        "measures": None if measures is None else canonical_json(dict(measures)),
+        "seconds": seconds,
+        "reasons": None if reasons is None else canonical_json(list(reasons)),
+    }
+    return {**row, "checksum": checksum(key, row)}
+
+
+def checksum(key: str, row: Mapping[str, Any]) -> str:
+    """64-bit hash of a key and of what was settled for it, 16 hexadecimal digits."""
+    names = ("state", "attempt", "outcome", "measures", "seconds", "reasons")
+    text = canonical_json([key, *(row[name] for name in names)])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+class Decoder:
+    """Rows back to values. Keeps the targets, learners and cells it has met."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._target = cache(lambda text: Target.from_settings(json.loads(text)))
+        self._learner = cache(lambda text: Learner.from_settings(json.loads(text)))
+        self._cells: dict[str, Cell] = {}
+
+    def trial(self, row: Row[Any]) -> Trial:
+        """The trial of a row of `trials` joined with `cells`, under the key it was stored with.
+
+        The stored key stays, even where a plug-in's revision was raised since; see `is_current`.
+        Raises `PluginError` when a plug-in is not known here.
+        """
+        cell = self._cells.get(row.cell)
+        if cell is None:
+            cell = Cell(
+                target=self._target(row.target),
+                learner=self._learner(row.learner),
+                point=Point(d=row.d, n=row.n, k=row.k),
+            )
+            self._cells[row.cell] = cell
+        trial = Trial(cell, repeat=row.repeat, seed=row.seed)
+        trial.__dict__["key"] = row.key  # saves hashing a million keys again
+        return trial
+
+    def settled(self, row: Row[Any]) -> Settled | None:
+        """What was settled for a row of `trials` joined with `cells`; None while it is open.
+
+        Raises `LedgerDamaged` when the row is not what was written.
+        """
+        if row.state == "open":
+            return None
+        if checksum(row.key, row._asdict()) != row.checksum:
+            raise LedgerDamaged(
+                f"{self._place}: trial {row.key[:8]} is not what was written; the ledger is left "
+                "untouched. Restore a copy, or rebuild it with: "
+                "phasefront resume SWEEP --from-mlflow"
+            )
+        result = None
+        if row.state == "done":
+            measures = json.loads(row.measures)
+            result = Result(row.key, Outcome(row.outcome), measures, row.seconds)
+        reasons = tuple(json.loads(row.reasons)) if row.reasons else ()
+        return Settled(self.trial(row), result, row.attempt, reasons)
+
+
+def is_current(row: Row[Any], trial: Trial) -> bool:
+    """Whether the plug-ins of a stored trial still have the revisions it was asked with."""
+    cell = trial.cell
+    return (row.target_revision, row.learner_revision) == (
+        cell.target.revision,
+        cell.learner.revision,
+    )
+
+
+def asks_json(asks: Iterable[Ask]) -> str:
+    """A round's asks as text, in order."""
+    return canonical_json(
+        [
+            {
+                "arm": ask.arm,
+                "point": ask.point.model_dump(),
+                "repeats": ask.repeats,
+                "tuned": dict(ask.tuned),
+            }
+            for ask in asks
+        ]
+    )
+
+
+def asks_of(text: str) -> list[Ask]:
+    """The inverse of `asks_json`."""
+    return [
+        Ask(ask["arm"], Point(**ask["point"]), ask["repeats"], ask["tuned"])
+        for ask in json.loads(text)
+    ]
+
+
+def sweep_row(record: SweepRecord) -> dict[str, Any]:
+    """A sweep as a row of `sweeps`."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "spec_json": record.spec_json,
+        "spec_source": record.spec_source,
+        "status": record.status,
+        "started": record.started,
+        "stopped_by": record.stopped_by,
+        "ended": record.ended,
+        "plugins": canonical_json([list(plugin) for plugin in record.plugins]),
+        "mlflow_run": record.mlflow_run,
+    }
+
+
+def sweep_of(row: Row[Any]) -> SweepRecord:
+    """The inverse of `sweep_row`."""
+    values = dict(row._mapping)
+    plugins = tuple((name, source) for name, source in json.loads(values.pop("plugins")))
+    return SweepRecord(**values, plugins=plugins)
+
+
+@cache
+def versions() -> str:
+    """What a result may depend on besides its key, as JSON: packages, Python, processor type."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in ("torch", "ray", "numpy", "scipy", "phasefront"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return canonical_json(found)
+
+
+def build_id(versions_json: str) -> str:
+    """A short name of one set of versions."""
+    return hashlib.blake2b(versions_json.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,168 @@
+"""The ledger's tables. One schema for SQLite and PostgreSQL; version 1.
+
+A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member. The outbox is a
+log that is marked and never shortened: its order is the order in which a cell's trials are counted,
+so that a figure sent twice is the same figure.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+SCHEMA_VERSION = 1
+"""Raised when a table changes; a ledger of another version is refused and left untouched."""
+
+metadata = MetaData()
+
+_serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+
+ledger_schema = Table("ledger_schema", metadata, Column("version", Integer, primary_key=True))
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("spec_json", Text, nullable=False),
+    Column("spec_source", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started", Double, nullable=False),  # seconds since the epoch, like every time here
+    Column("stopped_by", String(16)),
+    Column("ended", Double),
+    Column("plugins", Text, nullable=False),  # JSON [[module, source], …]
+    Column("mlflow_run", String(64)),
+)
+
+cells = Table(
+    "cells",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("target", Text, nullable=False),  # canonical JSON of the settings
+    Column("learner", Text, nullable=False),
+    Column("target_revision", Integer, nullable=False),
+    Column("learner_revision", Integer, nullable=False),
+    Column("d", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("k", BigInteger, nullable=False),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("versions", Text, nullable=False),  # JSON {package: version}
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("cell", String(32), ForeignKey("cells.key"), nullable=False),
+    Column("repeat", BigInteger, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),  # open, done, gap
+    Column("attempt", Integer, nullable=False),  # the newest begun
+    Column("outcome", String(16)),
+    Column("measures", Text),  # JSON; shortest digits that read back to the same float
+    Column("seconds", Double),
+    Column("settled", Double),
+    Column("place", Text),
+    Column("build", String(16), ForeignKey("builds.id")),
+    Column("reasons", Text),  # JSON; why a gap was given up
+    Column("checksum", String(16)),  # of what was settled; see `rows.checksum`
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("key", String(32), ForeignKey("trials.key"), nullable=False),
+    Column("arm", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("cached", Boolean, nullable=False),
+    PrimaryKeyConstraint("sweep", "key"),
+    Index("members_by_key", "key"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("key", String(32), ForeignKey("trials.key"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double),
+    Column("reason", Text),
+    Column("charge", Integer, nullable=False),
+    Column("place", Text, nullable=False),
+    PrimaryKeyConstraint("key", "attempt"),
+    Index(
+        "attempts_open",
+        "sweep",
+        sqlite_where=text("ended IS NULL"),
+        postgresql_where=text("ended IS NULL"),
+    ),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("asks", Text, nullable=False),
+    PrimaryKeyConstraint("sweep", "number"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("kind", String(8), nullable=False),  # trial, sweep, metrics, artifact
+    Column("subject", Text, nullable=False),  # a trial's key, or an artifact's path
+    Column("payload", Text),
+    Column("queued", Double, nullable=False),
+    Column("sent", Boolean, nullable=False),
+    Index(
+        "outbox_unsent",
+        "sweep",
+        "id",
+        sqlite_where=text("sent = 0"),
+        postgresql_where=text("NOT sent"),
+    ),
+    Index("outbox_by_subject", "subject"),
+    sqlite_autoincrement=True,
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("sweep", "path"),
+)
+
+drivers = Table(
+    "drivers",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), primary_key=True),
+    Column("epoch", Integer, nullable=False),  # counts the openings; fences every write
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("since", Double, nullable=False),
+)
