@@ -4,13 +4,21 @@
 finished sweep can be judged again at another level without training.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Protocol
+
+from scipy.stats import norm
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.point import Point
-from orchestrator.inference.threshold import Asked, Law, Tally, Threshold
+from orchestrator.inference.law import fit_law
+from orchestrator.inference.psychometric import fit
+from orchestrator.inference.threshold import Asked, Interval, Law, Tally, Threshold
+from orchestrator.plan.asks import ArmTally
+from orchestrator.spec import Arm, ExperimentSpec
 
 
 @dataclass(frozen=True)
@@ -105,3 +113,199 @@ class Answer:
     started: float | None = None
     ended: float | None = None
     rows: tuple[TrialRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a sweep stands, apart from its trials."""
+
+    sweep: str
+    status: str
+    stopped_by: str | None
+    spec_source: str = ""
+    started: float | None = None
+    ended: float | None = None
+
+
+def answer(spec: ExperimentSpec, standing: Standing, rows: Sequence[TrialRow]) -> Answer:
+    """Everything that can be said of a sweep from its trials; `rows` in any order.
+
+    Raises nothing for few or no trials: thresholds are then `undecided`.
+    """
+    arms = tuple(_arm_answer(spec, arm, rows) for arm in spec.arms)
+    return Answer(
+        sweep=standing.sweep,
+        name=spec.name,
+        question=spec.question,
+        criterion=str(spec.success),
+        status=standing.status,
+        stopped_by=standing.stopped_by,
+        finished_trials=sum(row.outcome is not None for row in rows),
+        gaps=sum(row.outcome is None for row in rows),
+        arms=arms,
+        comparisons=tuple(
+            _compare(first, second, arms) for first, second in combinations(range(len(arms)), 2)
+        ),
+        spec_source=standing.spec_source,
+        started=standing.started,
+        ended=standing.ended,
+        rows=tuple(sorted(rows, key=lambda row: (row.arm, row.point.d, row.point.k, row.point.n))),
+    )
+
+
+def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> ArmAnswer:
+    asked = spec.asked(arm)
+    tallies = _tallies([row for row in rows if row.arm == arm.index])
+    posterior = fit(
+        asked,
+        tallies,
+        level=spec.search.level,
+        confidence=spec.search.confidence,
+        tolerance=spec.search.tolerance,
+    )
+    found = []
+    for index, one in enumerate(asked):
+        theory = spec.theory_at(arm, one.d, one.k)
+        found.append(
+            FoundThreshold(
+                asked=one,
+                threshold=posterior.threshold(index),
+                tallies=tuple(t for t in tallies if (t.d, t.k) == (one.d, one.k)),
+                curve=posterior.curve(index),
+                theory=theory.n_star if theory else None,
+                theory_kind=theory.kind if theory else None,
+                theory_source=theory.source if theory else None,
+            )
+        )
+    return ArmAnswer(
+        target=arm.target.settings,
+        learner=arm.learner.settings,
+        label=arm.label,
+        level=spec.search.level,
+        n_counts=arm.learner.n_counts,
+        thresholds=tuple(found),
+        law=fit_law([one.threshold for one in found], confidence=spec.search.confidence),
+    )
+
+
+def thresholds_now(spec: ExperimentSpec, tallies: Sequence[ArmTally]) -> list[list[Threshold]]:
+    """Thresholds of every arm from counts alone, for a look at a running sweep."""
+    found = []
+    for arm in spec.arms:
+        asked = spec.asked(arm)
+        counts = [
+            Tally(one.point.d, one.point.k, one.point.n, one.successes, one.trials, one.gaps)
+            for one in tallies
+            if one.arm == arm.index
+        ]
+        posterior = fit(
+            asked,
+            counts,
+            level=spec.search.level,
+            confidence=spec.search.confidence,
+            tolerance=spec.search.tolerance,
+        )
+        found.append([posterior.threshold(index) for index in range(len(asked))])
+    return found
+
+
+def _tallies(rows: Sequence[TrialRow]) -> list[Tally]:
+    counts: dict[tuple[int, int, int], list[int]] = {}
+    for row in rows:
+        count = counts.setdefault((row.point.d, row.point.k, row.point.n), [0, 0, 0])
+        count[0] += row.success is True
+        count[1] += row.success is not None
+        count[2] += row.success is None
+    return [Tally(*point, *count) for point, count in sorted(counts.items())]
+
+
+def _compare(first: int, second: int, arms: Sequence[ArmAnswer]) -> Comparison:
+    theirs = {(one.asked.d, one.asked.k): one.threshold for one in arms[second].thresholds}
+    ratios = []
+    for one in arms[first].thresholds:
+        other = theirs.get((one.asked.d, one.asked.k))
+        ratio = _ratio(one.threshold, other) if other else None
+        if ratio:
+            ratios.append((one.asked.d, one.asked.k, ratio.value, ratio.low, ratio.high))
+    return Comparison(first, second, tuple(ratios), _exponent_gaps(arms[first], arms[second]))
+
+
+def _ratio(first: Threshold, second: Threshold) -> Interval | None:
+    """n_star over n_star: log n_star of the two arms are independent and near normal."""
+    if not (first.n_star and second.n_star and first.status == second.status == "found"):
+        return None
+    z = float(norm.ppf(0.5 + first.confidence / 2))
+    spread = z * math.hypot(_sd(first, z), _sd(second, z))
+    value = first.n_star / second.n_star
+    return Interval(value, value * math.exp(-spread), value * math.exp(spread))
+
+
+def _sd(threshold: Threshold, z: float) -> float:
+    assert threshold.low is not None and threshold.high is not None
+    return math.log(threshold.high / threshold.low) / (2 * z)
+
+
+def _exponent_gaps(
+    first: ArmAnswer, second: ArmAnswer
+) -> tuple[tuple[str, float, float, float], ...]:
+    """Exponents of one arm minus the other's: half-widths of independent intervals add in squares."""
+    if first.law is None or second.law is None:
+        return ()
+    gaps = []
+    for letter in sorted(first.law.exponents.keys() & second.law.exponents.keys()):
+        a, b = first.law.exponents[letter], second.law.exponents[letter]
+        half = math.hypot(a.high - a.low, b.high - b.low) / 2
+        gaps.append((letter, a.value - b.value, a.value - b.value - half, a.value - b.value + half))
+    return tuple(gaps)
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """The answer as `phasefront thresholds --format json` prints it; format 1."""
+    return {
+        "format": 1,
+        "sweep": answer.sweep,
+        "status": answer.status,
+        "stopped_by": answer.stopped_by,
+        "trials": {"finished": answer.finished_trials, "gaps": answer.gaps},
+        "arms": [_arm_json(arm) for arm in answer.arms],
+    }
+
+
+def _arm_json(arm: ArmAnswer) -> dict[str, Any]:
+    return {
+        "target": dict(arm.target),
+        "learner": dict(arm.learner),
+        "level": arm.level,
+        "thresholds": [_threshold_json(found) for found in arm.thresholds],
+        "law": _law_json(arm.law) if arm.law else None,
+    }
+
+
+def _threshold_json(found: FoundThreshold) -> dict[str, Any]:
+    one = found.threshold
+    return {
+        "d": one.d,
+        "k": one.k,
+        "n_star": one.n_star,
+        "low": one.low,
+        "high": one.high,
+        "confidence": one.confidence,
+        "status": one.status,
+        "trials": one.trials,
+        "gaps": one.gaps,
+        "n10_n90": list(one.n10_n90) if one.n10_n90 else None,
+        "tuned": dict(found.tuned),
+        "theory": found.theory,
+    }
+
+
+def _law_json(law: Law) -> dict[str, Any]:
+    return {
+        "family": law.family,
+        "exponents": {
+            letter: {"value": one.value, "low": one.low, "high": one.high}
+            for letter, one in law.exponents.items()
+        },
+        "weights": dict(law.weights),
+        "decisive": law.decisive,
+    }

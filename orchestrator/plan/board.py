@@ -61,6 +61,7 @@ class Board:
         self.cost = cost or CostModel()
         self._limits = limits or PackLimits()
         self._slots = slots
+        self._is_open = True
         self._ahead = ahead
         self._deadline_s = deadline_s
         self._gpus = gpus
@@ -101,10 +102,9 @@ class Board:
                 self._slots = fact.count
         return [*commands, *self._starts()]
 
-    def drop_waiting(self) -> None:
-        """Forget every trial that has not been started: a limit of the sweep was reached."""
-        self._waiting.clear()
-        self._again.clear()
+    def start_no_more(self) -> None:
+        """Only packs that run are of interest from now on: a limit of the sweep was reached."""
+        self._is_open = False
 
     def _add(self, fact: Added) -> None:
         self._charges.update(fact.charges)
@@ -142,7 +142,7 @@ class Board:
             *self._charge(pack, fact),
         ]
 
-    def _charge(self, pack: Pack, fact: Lost) -> list[Command]:
+    def _after_charge(self, pack: Pack, fact: Lost) -> list[Command]:
         key = pack.trials[0].key
         reasons = (*self._charges.get(key, ()), _words(fact))
         self._charges[key] = reasons
@@ -155,7 +155,7 @@ class Board:
 
     def _starts(self) -> list[Command]:
         starts: list[Command] = []
-        while len(self._running) < self._slots * (1 + self._ahead):
+        while self._is_open and len(self._running) < self._slots * (1 + self._ahead):
             trials = self._next()
             if not trials:
                 break
@@ -200,8 +200,9 @@ def _arm(trial: Trial) -> str:
     return trial.cell.target.canonical + trial.cell.learner.canonical
 
 
-def _keys(pack: Pack) -> tuple[str, ...]:
-    return tuple(trial.key for trial in pack.trials)
+def _charged(pack: Pack, fact: Lost, charge: int) -> Charge:
+    keys = tuple(trial.key for trial in pack.trials)
+    return Charge(pack.id, keys, _words(fact), charge, fact.where)
 
 
 def _words(fact: Lost) -> str:

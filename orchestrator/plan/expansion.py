@@ -26,9 +26,9 @@ class Expansion:
         self._seed = seed
         self._asked: Counter[str] = Counter()
 
-    def trials(self, asks: Sequence[Ask]) -> list[tuple[int, Trial]]:
-        """The trials of one round with their arms; call once per round, in order."""
-        return [(ask.arm, trial) for ask in asks for trial in self._of(ask)]
+    def trials(self, asks: Sequence[Ask]) -> list[tuple[Ask, Trial]]:
+        """The trials of one round, each with its ask; call once per round, in order."""
+        return [(ask, trial) for ask in asks for trial in self._of(ask)]
 
     def _of(self, ask: Ask) -> list[Trial]:
         target, learner = self._arms[ask.arm]

@@ -1,0 +1,9 @@
+"""The command line: words and tables over `orchestrator.api`.
+
+Exit status: 0 answered; 1 failed; 2 the request is wrong and nothing ran; 3 answered with gaps or a
+limit reached; 4 the tracker or cluster is unreachable; 130 interrupted.
+"""
+
+from orchestrator.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,342 @@
+"""The commands. Each reads its words, calls `orchestrator.api`, and shows what came back."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+from orchestrator import api
+from orchestrator.answer import Answer, as_json
+from orchestrator.cli import tables
+from orchestrator.cli.live import Live
+from orchestrator.cli.signals import Signals
+from orchestrator.errors import PhasefrontError, RequestError
+
+app = typer.Typer(
+    name="phasefront",
+    help="How much data does a learner need, and how does that grow with d and k?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Store = Annotated[
+    str | None,
+    typer.Option(help="MLflow store: a folder or URI [MLFLOW_TRACKING_URI, else mlflow_store/]"),
+]
+Ledger = Annotated[
+    str | None,
+    typer.Option(help="ledger: a file or database URL [PHASEFRONT_LEDGER, else beside the store]"),
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugins", help="a Python file with targets and learners; repeatable"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="path=value, read as YAML, such as axes.d=[200]; repeatable"),
+]
+Shown = Annotated[Format, typer.Option("--format", help="table for people, json for programs")]
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="an experiment file")]
+SweepName = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="an id, a unique prefix of one, or a name")
+]
+Address = Annotated[
+    str | None, typer.Option(help="a Ray cluster, host:port or ray://host:port [embedded Ray]")
+]
+Slots = Annotated[int | None, typer.Option(min=1, help="packs at once [one per core]")]
+InProcess = Annotated[bool, typer.Option("--in-process", help="train in this process, without Ray")]
+
+
+@app.command()
+def run(
+    spec: SpecFile,
+    store: Store = None,
+    ledger: Ledger = None,
+    plugins: Plugins = None,
+    settings: Settings = None,
+    address: Address = None,
+    slots: Slots = None,
+    in_process: InProcess = False,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """Answer an experiment file; running it again goes on where it stopped."""
+    sources = api.load_plugins(plugins or [])
+    experiment = api.load_spec(spec, settings or [])
+    place = api.Place.chosen(store, ledger)
+    machine = api.Machine(address, slots, in_process)
+    _run(experiment, spec.read_text(encoding="utf-8"), place, machine, sources, shown)
+
+
+@app.command()
+def resume(
+    sweep: SweepName,
+    store: Store = None,
+    ledger: Ledger = None,
+    address: Address = None,
+    slots: Slots = None,
+    in_process: InProcess = False,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """Go on with a sweep that was interrupted or whose driver died."""
+    api.load_plugins()
+    place = api.Place.chosen(store, ledger)
+    record, _ = api.sweep_and_members(sweep, place)
+    experiment = api.spec_of(record)
+    machine = api.Machine(address, slots, in_process)
+    _run(experiment, record.spec_source, place, machine, list(record.plugins), shown)
+
+
+def _run(
+    experiment: api.ExperimentSpec,
+    source: str,
+    place: api.Place,
+    machine: api.Machine,
+    plugins: list[tuple[str, str]],
+    shown: Format,
+) -> None:
+    err.print(tables.opening(experiment))
+    started = time.monotonic()
+    with Signals(err) as signals, Live(experiment, err) as live:
+        try:
+            found = api.run(
+                experiment,
+                source=source,
+                place=place,
+                machine=machine,
+                plugins=plugins,
+                watch=live.watch,
+                interrupted=signals.asked,
+            )
+        except PhasefrontError as error:
+            if error.exit_status == 130:
+                error.add_note(f"go on with: phasefront resume {experiment.name}")
+            raise
+    _show(found, shown)
+    if shown is Format.TABLE:
+        out.print(tables.closing(found, place.store, time.monotonic() - started), soft_wrap=True)
+    raise typer.Exit(_status(found))
+
+
+def _status(found: Answer) -> int:
+    limited = found.gaps or found.stopped_by in ("max_trials", "max_hours")
+    return 3 if limited else 0
+
+
+def _show(found: Answer, shown: Format) -> None:
+    if shown is Format.JSON:
+        _json(as_json(found))
+        return
+    for part in tables.thresholds(found):
+        out.print(part)
+
+
+def _json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+@app.command()
+def plan(
+    spec: SpecFile,
+    plugins: Plugins = None,
+    settings: Settings = None,
+    slots: Slots = None,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """What would run: arms, cells, trials, predicted seconds and memory; trains nothing."""
+    api.load_plugins(plugins or [])
+    outline = api.outline(api.load_spec(spec, settings or []), slots)
+    if shown is Format.JSON:
+        _json(outline.as_json())
+    else:
+        for part in tables.outline(outline):
+            out.print(part)
+
+
+@app.command("list")
+def list_sweeps(store: Store = None, ledger: Ledger = None, shown: Shown = Format.TABLE) -> None:
+    """Every sweep of the store, newest first."""
+    records = api.sweeps(api.Place.chosen(store, ledger))
+    if shown is Format.JSON:
+        _json({"format": 1, "sweeps": [tables.sweep_json(record) for record in records]})
+    else:
+        out.print(tables.sweeps(records))
+
+
+@app.command()
+def status(
+    sweep: SweepName, store: Store = None, ledger: Ledger = None, shown: Shown = Format.TABLE
+) -> None:
+    """Where a sweep stands: trials by state, rounds, what MLflow has not been told."""
+    standing = api.standing(sweep, api.Place.chosen(store, ledger))
+    if shown is Format.JSON:
+        _json(standing.as_json())
+    else:
+        out.print(tables.standing(standing))
+
+
+@app.command()
+def thresholds(
+    sweep: SweepName, store: Store = None, ledger: Ledger = None, shown: Shown = Format.TABLE
+) -> None:
+    """The table of thresholds and laws found so far."""
+    api.load_plugins()
+    _show(api.open_sweep(sweep, api.Place.chosen(store, ledger)), shown)
+
+
+@app.command()
+def report(
+    sweep: SweepName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="the page to write")],
+    store: Store = None,
+    ledger: Ledger = None,
+) -> None:
+    """Write one self-contained page, pictures included."""
+    api.load_plugins()
+    from orchestrator.report import page
+
+    _write(output, page(api.open_sweep(sweep, api.Place.chosen(store, ledger))).encode())
+
+
+@app.command()
+def export(
+    sweep: SweepName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="trials.parquet or trials.csv")],
+    store: Store = None,
+    ledger: Ledger = None,
+) -> None:
+    """Write every trial as a row; parquet or csv by suffix."""
+    api.load_plugins()
+    found = api.open_sweep(sweep, api.Place.chosen(store, ledger))
+    _write(output, api.table_bytes(found, output.suffix))
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be written: {error.strerror}") from error
+    err.print(f"wrote {path} ({len(content) / 1e3:,.0f} kB)", soft_wrap=True)
+
+
+@app.command()
+def explain(
+    sweep: SweepName,
+    trial: Annotated[str | None, typer.Argument(help="a trial's key or a prefix of it")] = None,
+    store: Store = None,
+    ledger: Ledger = None,
+) -> None:
+    """Why a trial is done, cached, waiting, running or lost."""
+    api.load_plugins()
+    for line in api.explain(sweep, trial, api.Place.chosen(store, ledger)):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+@app.command()
+def ui(
+    store: Store = None,
+    ledger: Ledger = None,
+    port: Annotated[int, typer.Option(help="where on loopback to listen")] = 5000,
+) -> None:
+    """Open the MLflow UI on the store, on loopback; Ctrl-C ends it."""
+    place = api.Place.chosen(store, ledger)
+    command, url = api.ui_command(place, port)
+    err.print(f"MLflow UI on {url}\nCtrl-C ends it", soft_wrap=True)
+    server = subprocess.Popen(command)
+    try:
+        raise typer.Exit(server.wait())
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+@app.command()
+def targets(
+    name: Annotated[str | None, typer.Argument()] = None,
+    plugins: Plugins = None,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """Known target classes, or one with its documentation."""
+    _show_plugins("target", name, plugins, shown)
+
+
+@app.command()
+def learners(
+    name: Annotated[str | None, typer.Argument()] = None,
+    plugins: Plugins = None,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """Known learners, or one with its documentation."""
+    _show_plugins("learner", name, plugins, shown)
+
+
+def _show_plugins(family: str, name: str | None, plugins: list[Path] | None, shown: Format) -> None:
+    api.load_plugins(plugins or [])
+    kinds = api.kinds(family)
+    chosen = {name: api.kind_named(family, name)} if name else kinds
+    if shown is Format.JSON:
+        _json({"format": 1, family + "s": [tables.plugin_json(kind) for kind in chosen.values()]})
+    elif name:
+        for part in tables.plugin(chosen[name]):
+            out.print(part)
+    else:
+        out.print(tables.plugins(family, chosen))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="the experiment's name; writes NAME.yaml")],
+) -> None:
+    """Write a commented experiment file to start from."""
+    text = api.new_file(name)
+    path = Path(f"{name}.yaml")
+    if path.exists():
+        raise RequestError(f"{path}: exists already; choose another name or remove it")
+    _write(path, text.encode())
+    err.print(f"next: phasefront plan {path}")
+
+
+@app.command()
+def schema(plugins: Plugins = None) -> None:
+    """JSON Schema of the experiment file, for editors."""
+    api.load_plugins(plugins or [])
+    _json(api.json_schema())
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(standalone_mode=False)
+    except PhasefrontError as error:
+        notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+        err.print(f"{error}{notes}", markup=False, soft_wrap=True)
+        status = error.exit_status
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except (KeyboardInterrupt, click.Abort):
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)

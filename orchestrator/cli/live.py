@@ -1,0 +1,95 @@
+"""Live progress of a running sweep: a bar for people at a terminal, lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from orchestrator.answer import thresholds_now
+from orchestrator.inference.threshold import Threshold
+from orchestrator.spec import ExperimentSpec
+from orchestrator.sweep import Progress as Standing
+
+LINE_S = 10.0
+"""Seconds between lines where there is no terminal."""
+
+FIT_S = 2.0
+"""Seconds between fits of the thresholds for display."""
+
+
+class Live:
+    """Shows cells settled, trials done, the widest interval and the time left."""
+
+    def __init__(self, spec: ExperimentSpec, console: Console) -> None:
+        self._spec = spec
+        self._console = console
+        self._asked = sum(len(spec.asked(arm)) for arm in spec.arms)
+        self._fitted_at = self._printed_at = float("-inf")
+        self._words = ""
+        self._settled = 0
+        self._bar = Progress(
+            TextColumn("thresholds"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=self._asked, words="starting")
+
+    def __enter__(self) -> "Live":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def watch(self, standing: Standing) -> None:
+        """Show where things stand; called by the loop."""
+        now = time.monotonic()
+        if now - self._fitted_at > FIT_S and standing.tallies:
+            found = [one for arm in thresholds_now(self._spec, standing.tallies) for one in arm]
+            self._settled = sum(_is_settled(one, self._spec.search.tolerance) for one in found)
+            self._words = _width(found)
+            self._fitted_at = time.monotonic()
+        words = f"{_counts(standing)}{self._words}, about {standing.left_s:.0f} s in flight"
+        self._bar.update(self._task, completed=self._settled, words=words)
+        if not self._console.is_terminal and now - self._printed_at > LINE_S:
+            self._console.print(f"thresholds {self._settled}/{self._asked}: {words}")
+            self._printed_at = now
+
+
+def _counts(standing: Standing) -> str:
+    gaps = f", {standing.gaps} gaps" if standing.gaps else ""
+    cached = f" ({standing.cached} known before)" if standing.cached else ""
+    return f"{standing.answered} of {standing.asked} trials{cached}{gaps}"
+
+
+def _half_width(one: Threshold) -> float | None:
+    if one.n_star is None or one.low is None or one.high is None:
+        return None
+    return (one.high - one.low) / (2 * one.n_star)
+
+
+def _is_settled(one: Threshold, tolerance: float) -> bool:
+    width = _half_width(one)
+    if one.status != "found":
+        return one.status != "undecided"
+    return width is not None and (width <= tolerance or _in_one_step(one))
+
+
+def _in_one_step(one: Threshold) -> bool:
+    return one.high is not None and one.low is not None and one.high - one.low <= 1.0
+
+
+def _width(found: list[Threshold]) -> str:
+    widths = [width for one in found if (width := _half_width(one)) is not None]
+    return f", widest interval ±{100 * max(widths):.0f}%" if widths else ""

@@ -1,0 +1,252 @@
+"""Tables and sentences for people. Values come in, rich renderables go out."""
+
+import inspect
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
+from orchestrator.api import Standing
+from orchestrator.domain.plugin import Plugin
+from orchestrator.plan.outline import Outline
+from orchestrator.ports import SweepRecord
+from orchestrator.spec import ExperimentSpec
+
+STATUS_WORDS = {
+    "found": "found",
+    "below_range": "below the range of n",
+    "above_range": "above the range of n",
+    "not_sharp": "not a sharp transition",
+    "not_monotone": "success falls again as n grows",
+    "undecided": "undecided",
+}
+
+
+def number(value: float | None) -> str:
+    """Four significant digits for people; a dash where it is not known."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def opening(spec: ExperimentSpec) -> Text:
+    """What is about to be answered."""
+    asked = sum(len(spec.asked(arm)) for arm in spec.arms)
+    return Text.assemble(
+        (spec.question or spec.name, "bold"),
+        f"\n{spec.name}: {len(spec.arms)} arm{'s' * (len(spec.arms) > 1)}, {asked} thresholds, "
+        f"success means {spec.success}, {spec.search.kind} search, id {spec.id}",
+    )
+
+
+def thresholds(found: Answer) -> Iterator[RenderableType]:
+    """One table per arm, then laws and comparisons in words."""
+    for arm in found.arms:
+        yield _arm_table(arm)
+        yield Text(law_sentence(arm))
+    for comparison in found.comparisons:
+        yield from _comparison(comparison, found)
+
+
+def _arm_table(arm: ArmAnswer) -> Table:
+    confidence = arm.thresholds[0].threshold.confidence if arm.thresholds else 0.95
+    table = Table(title=arm.label, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for name in (
+        "d",
+        "k",
+        "n_star",
+        f"{100 * confidence:.0f}% interval",
+        "theory",
+        "n_star/theory",
+    ):
+        table.add_column(name, justify="right")
+    table.add_column("n at 10–90%", justify="right")
+    table.add_column("trials", justify="right")
+    table.add_column("status")
+    for one in arm.thresholds:
+        table.add_row(*_cells(one))
+    return table
+
+
+def _cells(found: FoundThreshold) -> list[str]:
+    one = found.threshold
+    ratio = one.n_star / found.theory if one.n_star and found.theory else None
+    gaps = f" + {one.gaps} gaps" if one.gaps else ""
+    n10_n90 = f"{number(one.n10_n90[0])}–{number(one.n10_n90[1])}" if one.n10_n90 else "–"
+    return [
+        str(one.d),
+        str(one.k),
+        number(one.n_star),
+        interval(one.low, one.high),
+        f"{number(found.theory)}{' (' + found.theory_kind + ')' if found.theory_kind else ''}",
+        f"{ratio:.3f}" if ratio else "–",
+        n10_n90,
+        f"{one.trials}{gaps}",
+        STATUS_WORDS[one.status],
+    ]
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval, or the bound that is known."""
+    if low is None and high is None:
+        return "–"
+    if high is None:
+        return f"> {number(low)}"
+    if low is None:
+        return f"< {number(high)}"
+    return f"{number(low)} – {number(high)}"
+
+
+def law_sentence(arm: ArmAnswer) -> str:
+    """The law of one arm in one line."""
+    law = arm.law
+    if law is None:
+        return "law: fewer than three thresholds stand\n"
+    exponents = ", ".join(
+        f"{letter}^{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+        for letter, one in law.exponents.items()
+    )
+    weight = law.weights.get(law.family, 0.0)
+    firm = "the data prefer it clearly" if law.decisive else "the data do not decide the family"
+    return f"law: {law.family} {exponents}; {firm} (weight {weight:.2f})\n"
+
+
+def _comparison(comparison: Comparison, found: Answer) -> Iterator[RenderableType]:
+    first, second = found.arms[comparison.first].label, found.arms[comparison.second].label
+    if comparison.ratios:
+        table = Table(title=f"{first} over {second}", title_justify="left", box=box.SIMPLE_HEAD)
+        for name in ("d", "k", "ratio of n_star", "interval"):
+            table.add_column(name, justify="right")
+        for d, k, ratio, low, high in comparison.ratios:
+            table.add_row(str(d), str(k), f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")
+        yield table
+    for letter, gap, low, high in comparison.exponent_gaps:
+        yield Text(
+            f"exponent of {letter}: {first} minus {second} = {gap:.2f} [{low:.2f}, {high:.2f}]"
+        )
+
+
+def closing(found: Answer, store: str, seconds: float) -> Text:
+    """What to do next."""
+    gaps = f", {found.gaps} gaps" if found.gaps else ""
+    stopped = f", stopped by {found.stopped_by}" if found.stopped_by else ""
+    return Text(
+        f"{found.finished_trials} trials{gaps} in {seconds:.0f} s{stopped}\n"
+        f"page:  phasefront report {found.name} -o {found.name}.html\n"
+        f"runs:  phasefront ui --store {store}"
+    )
+
+
+def outline(plan: Outline) -> Iterator[RenderableType]:
+    """What `plan` prints."""
+    table = Table(title=f"{plan.name}: {plan.search} search", box=box.SIMPLE_HEAD)
+    table.title_justify = "left"
+    for name in ("arm", "thresholds", "points", "s per trial (guess)", "MB per trial"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm in plan.arms:
+        table.add_row(
+            arm.label,
+            str(arm.thresholds),
+            f"{arm.points:,}",
+            f"{arm.seconds:.2g}",
+            f"{arm.memory_bytes / 1e6:.2g}",
+        )
+    yield table
+    most = "" if plan.is_exact else "at most "
+    trials = f"{most}{plan.trials:,} trials" if plan.trials is not None else "trials without limit"
+    seconds = f", {most}about {plan.seconds:,.0f} s" if plan.seconds is not None else ""
+    yield Text(f"{trials}{seconds} on {plan.slots} slots; nothing was trained")
+    if plan.round_that_fills:
+        yield Text(
+            f"rounds are too small for {plan.slots} slots; round: {plan.round_that_fills} fills them"
+        )
+
+
+def sweeps(records: Sequence[SweepRecord]) -> RenderableType:
+    """What `list` prints."""
+    if not records:
+        return Text("no sweeps yet; start one with: phasefront run experiments/quickstart.yaml")
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("sweep", "name", "status", "started"):
+        table.add_column(name)
+    for record in records:
+        table.add_row(record.id, record.name, record.status, _when(record.started))
+    return table
+
+
+def sweep_json(record: SweepRecord) -> dict[str, Any]:
+    """One entry of `list --format json`."""
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.started))
+    return {
+        "sweep": record.id,
+        "name": record.name,
+        "status": record.status,
+        "started": started,
+    }
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def standing(one: Standing) -> RenderableType:
+    """What `status` prints."""
+    record = one.record
+    stopped = f", stopped by {record.stopped_by}" if record.stopped_by else ""
+    states = ", ".join(f"{count} {state}" for state, count in one.states.items() if count)
+    lag = f"{one.lag} entries not yet in MLflow" if one.lag else "MLflow has been told everything"
+    return Text(
+        f"{record.name} ({record.id}): {record.status}{stopped}\n"
+        f"started {_when(record.started)}\n"
+        f"trials: {states or 'none yet'}, in {one.rounds} rounds\n"
+        f"{lag}"
+    )
+
+
+def plugins(family: str, kinds: Mapping[str, type[Plugin]]) -> Table:
+    """What `targets` and `learners` print."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(family)
+    table.add_column("what it is")
+    for kind, one in sorted(kinds.items()):
+        table.add_row(kind, Text(first_line(one)))
+    return table
+
+
+def plugin(one: type[Plugin]) -> Iterator[RenderableType]:
+    """One plug-in: its documentation and its fields."""
+    yield Text(_documentation(one))
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("field", "default", "what it is"):
+        table.add_column(name)
+    for name, field in one.model_fields.items():
+        table.add_row(name, repr(field.default), field.description or "")
+    yield table
+
+
+def plugin_json(one: type[Plugin]) -> dict[str, Any]:
+    """One plug-in for programs."""
+    return {
+        "kind": one.model_fields["kind"].default,
+        "revision": one.revision,
+        "documentation": _documentation(one),
+        "fields": {
+            name: {"default": field.default, "description": field.description}
+            for name, field in one.model_fields.items()
+            if name != "kind"
+        },
+    }
+
+
+def _documentation(one: type[Plugin]) -> str:
+    return inspect.cleandoc(one.__doc__ or "")
+
+
+def first_line(one: type[Plugin]) -> str:
+    """The first sentence of a plug-in's documentation."""
+    return _documentation(one).split("\n\n")[0].replace("\n", " ")

@@ -1,0 +1,84 @@
+"""What would run: an experiment before anything is trained."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from orchestrator.domain.point import Point
+from orchestrator.plan.cost import FIRST_GUESS_S
+from orchestrator.spec import Arm, ExperimentSpec
+
+
+@dataclass(frozen=True)
+class ArmOutline:
+    """One arm: its asked thresholds, the points n may take, and what a typical trial costs.
+
+    A typical trial stands at the geometric middle of n at the middle (d, k). `seconds` assumes
+    `FIRST_GUESS_S` a nominal operation and is a guess until a pack has been measured.
+    """
+
+    label: str
+    thresholds: int
+    points: int
+    seconds: float
+    memory_bytes: float
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A whole experiment. `trials` is exact for a grid, else the most the limits allow, or None.
+
+    `round_that_fills` is the `search.round` that would keep every slot busy, None when it does.
+    """
+
+    name: str
+    search: str
+    arms: tuple[ArmOutline, ...]
+    trials: int | None
+    is_exact: bool
+    seconds: float | None
+    slots: int
+    round_that_fills: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; format 1."""
+        return {"format": 1, **asdict(self)}
+
+
+def outline(spec: ExperimentSpec, slots: int) -> Outline:
+    """What `spec` would run on that many slots."""
+    arms = tuple(_arm(spec, arm) for arm in spec.arms)
+    is_grid = spec.search.kind == "grid"
+    points = sum(arm.points for arm in arms)
+    trials = points * spec.repeats if is_grid else spec.search.max_trials
+    mean_s = math.fsum(arm.seconds for arm in arms) / len(arms)
+    enough = 8 * slots  # two rounds of at least four trials for each slot
+    return Outline(
+        name=spec.name,
+        search=spec.search.kind,
+        arms=arms,
+        trials=trials,
+        is_exact=is_grid,
+        seconds=trials * mean_s / slots if trials is not None else None,
+        slots=slots,
+        round_that_fills=enough if not is_grid and spec.search.round < enough else None,
+    )
+
+
+def _arm(spec: ExperimentSpec, arm: Arm) -> ArmOutline:
+    asked = spec.asked(arm)
+    middle = asked[len(asked) // 2]
+    point = Point(d=middle.d, n=max(1, round(math.sqrt(middle.low * middle.high))), k=middle.k)
+    return ArmOutline(
+        label=arm.label,
+        thresholds=len(asked),
+        points=_points(spec, arm),
+        seconds=FIRST_GUESS_S * arm.learner.work(point),
+        memory_bytes=arm.learner.memory_bytes(point),
+    )
+
+
+def _points(spec: ExperimentSpec, arm: Arm) -> int:
+    if spec.search.kind == "grid":
+        return sum(len(spec.n_grid(arm, one.d, one.k)) for one in spec.asked(arm))
+    return sum(one.high - one.low + 1 for one in spec.asked(arm))
