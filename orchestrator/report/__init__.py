@@ -1,0 +1,39 @@
+"""The report: an `Answer` as pictures and as one page.
+
+Values in, text and bytes out; nothing here trains, fits or looks anything up, so a picture can
+never disagree with the table beside it. Two rules hold in every module. Uncertainty is drawn
+wherever a number is: intervals, bounds as arrows, "not known" in words. And equal answers give
+equal bytes, so a picture that changed means an answer that changed: no clock, no random names.
+
+matplotlib and plotly take a second to import and most commands draw nothing, so they are imported
+when something is drawn.
+"""
+
+from orchestrator.answer import Answer
+
+__all__ = ["figures", "headline", "page"]
+
+
+def figures(answer: Answer) -> dict[str, bytes]:
+    """Every picture of the answer as PNG and PDF, by relative path such as `figures/law.png`.
+
+    Pictures that would be empty (a ratio without a second arm, a law without thresholds) are left
+    out.
+    """
+    from orchestrator.report.pictures import figures as drawn
+
+    return drawn(answer)
+
+
+def headline(answer: Answer) -> bytes:
+    """The answer in one wide PNG: thresholds of all arms, their laws, theory, the ratio."""
+    from orchestrator.report.pictures import headline as drawn
+
+    return drawn(answer)
+
+
+def page(answer: Answer) -> str:
+    """The whole answer as one HTML page that asks for nothing: no request leaves it."""
+    from orchestrator.report.document import page as written
+
+    return written(answer)

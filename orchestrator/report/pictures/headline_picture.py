@@ -1,0 +1,149 @@
+"""The answer at a glance, for a README: thresholds, laws and theory, and the ratio of two arms."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from orchestrator.answer import Answer
+from orchestrator.report import words
+from orchestrator.report.marks import THEORY_DASH, look
+from orchestrator.report.pictures.canvas import FAINT, INK, shortened
+from orchestrator.report.pictures.law import AXIS, draw_laws, legend_words
+from orchestrator.report.series import Letter, letters, lines, mark, theory_name
+
+SIZE_IN = (7.2, 4.05)
+"""16:9; at 220 dpi this is 1584 pixels wide, twice the width at which a README shows it."""
+
+
+def draw(answer: Answer) -> Figure:
+    """Thresholds of all arms against d (or k), named beside their lines."""
+    along = letters(answer)[0]
+    figure = Figure(figsize=SIZE_IN, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
+    figure.suptitle(
+        shortened(answer.question or answer.name, 82),
+        x=0.02,
+        ha="left",
+        fontsize=11,
+        fontweight="bold",
+    )
+    ax = figure.subplots()
+    draw_laws(ax, answer, along, size=6)
+    ax.set_xlabel(AXIS[along], fontsize=9)
+    ax.set_ylabel(words.n_star_axis(answer.arms), fontsize=9)
+    ax.tick_params(labelsize=8.5)
+    _names(ax, answer, along)
+    _ratio(ax, answer, along)
+    _key(ax, answer)
+    return figure
+
+
+def _names(ax: Axes, answer: Answer, along: Letter) -> None:
+    """Each arm's name and law, right of its last threshold; names that would meet move apart."""
+    low, high = (math.log(end) for end in ax.get_ylim())
+    wanted = []
+    for index, arm in enumerate(answer.arms):
+        last = mark(lines(arm, along)[-1].thresholds[-1]) if arm.thresholds else None
+        ends = (last.value or last.low or last.high) if last else None
+        wanted.append(((math.log(ends) - low) / (high - low) if ends else 0.02, index))
+    heights = apart([height for height, _ in sorted(wanted)], 0.2)
+    for height, (_, index) in zip(heights, sorted(wanted), strict=True):
+        arm, colour = answer.arms[index], look(index).colour.light
+        name, law = words.short_names(answer.arms)[index], legend_words(arm)
+        text = shortened(law, 25)
+        ax.annotate(
+            shortened(name, 22),
+            (1.02, height),
+            xycoords="axes fraction",
+            color=colour,
+            fontsize=10,
+            fontweight="bold",
+            va="bottom",
+        )
+        ax.annotate(
+            text,
+            (1.02, height - 0.012),
+            xycoords="axes fraction",
+            color=INK,
+            fontsize=7.6,
+            va="top",
+        )
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights moved up until neighbours are `gap` apart, then down to stay below 0.95."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else max(height, 0.1))
+    ceiling = 0.93
+    for index in reversed(range(len(placed))):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed
+
+
+def _ratio(ax: Axes, answer: Answer, along: Letter) -> None:
+    """An arrow between the two arms of the first comparison, where it reaches farthest."""
+    ratios = answer.comparisons[0].ratios if answer.comparisons else ()
+    if not ratios:
+        return
+    d, k, ratio, low, high = max(ratios, key=lambda row: row[0 if along == "d" else 1])
+    pair = answer.comparisons[0]
+    ends = [_at(answer, arm, d, k) for arm in (pair.first, pair.second)]
+    if ends[0] is None or ends[1] is None:
+        return
+    if ratio < 1:
+        ratio, low, high = 1 / ratio, 1 / high, 1 / low
+    x = d if along == "d" else k
+    middle = math.sqrt(ends[0] * ends[1])
+    ax.annotate(
+        "",
+        xy=(x, min(ends) * 1.07),
+        xytext=(x, max(ends) / 1.07),
+        arrowprops={"arrowstyle": "<->", "color": FAINT, "lw": 1, "shrinkA": 3, "shrinkB": 3},
+    )
+    ax.annotate(
+        f"×{words.number(ratio, 2)}\n({words.between(low, high, 2)})",
+        (x, middle),
+        xytext=(-6, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=9,
+        linespacing=1.3,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
+        zorder=6,
+    )
+
+
+def _at(answer: Answer, arm: int, d: int, k: int) -> float | None:
+    return next(
+        (
+            found.threshold.n_star
+            for found in answer.arms[arm].thresholds
+            if (found.asked.d, found.asked.k) == (d, k)
+        ),
+        None,
+    )
+
+
+def _key(ax: Axes, answer: Answer) -> None:
+    level = words.percent(words.confidence(answer.arms[0])) if answer.arms else ""
+    handles = [
+        Line2D([], [], color=INK, marker="o", ms=5, ls="none", label=f"measured, {level} interval"),
+        Line2D([], [], color=INK, lw=1.3, label="fitted law"),
+    ]
+    if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):
+        handles.append(Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer)))
+    ax.legend(handles=handles, loc="upper left", fontsize=8)
+    ax.figure.supxlabel(  # type: ignore[union-attr]
+        f"{answer.name} · sweep {answer.sweep} · success: {answer.criterion} · "
+        f"{words.count(answer.finished_trials, 'trial')}, {words.count(answer.gaps, 'gap')}",
+        x=0.02,
+        ha="left",
+        fontsize=7,
+        color="#596069",
+    )

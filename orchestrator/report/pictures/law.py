@@ -1,0 +1,169 @@
+"""The scaling law: thresholds against d or k with intervals, fitted family, theory, residuals."""
+
+from dataclasses import replace
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
+from orchestrator.report import words
+from orchestrator.report.marks import THEORY_DASH, look
+from orchestrator.report.pictures.canvas import (
+    COLUMN_IN,
+    FAINT,
+    INK,
+    padded,
+    plain_log,
+    provenance,
+    shortened,
+    thinned,
+)
+from orchestrator.report.pictures.threshold_mark import draw_mark
+from orchestrator.report.series import (
+    Letter,
+    Mark,
+    fitted,
+    law_curve,
+    lines,
+    mark,
+    theory_name,
+    theory_points,
+)
+
+AXIS = {"d": "dimension d", "k": "complexity k"}
+
+
+def draw(answer: Answer, along: Letter) -> Figure:
+    """All arms in one panel on log axes, and below it the residuals of the fitted laws."""
+    figure = Figure(figsize=(1.35 * COLUMN_IN, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
+    draw_laws(upper, answer, along)
+    _residuals(lower, answer, along)
+    lower.set_xlabel(AXIS[along])
+    upper.set_ylabel(words.n_star_axis(answer.arms))
+    figure.legend(handles=_handles(answer), loc="outside upper left", ncols=1)
+    level = words.percent(words.confidence(answer.arms[0])) if answer.arms else ""
+    provenance(
+        figure,
+        answer,
+        f"Bars: {level} intervals. Hollow marks are not settled; arrows are one-sided bounds; "
+        "? is not known.",
+    )
+    return figure
+
+
+def draw_laws(ax: Axes, answer: Answer, along: Letter, size: float = 4.2) -> None:
+    """Thresholds of all arms with intervals, fitted laws solid, theory dashed, on log axes."""
+    for index, arm in enumerate(answer.arms):
+        _laws_of(ax, arm, index, along, size)
+    _axes(ax, answer, along)
+
+
+def _laws_of(ax: Axes, arm: ArmAnswer, index: int, along: Letter, size: float) -> None:
+    style = look(index)
+    colour = style.colour.light
+    drawn = lines(arm, along)
+    for line in drawn:
+        curve = law_curve(arm, line, along)
+        if curve is not None:
+            ax.plot(*curve, color=colour, lw=1.3, zorder=4)
+        x, y = theory_points(line.thresholds, lambda a: getattr(a, along), lambda a: 1.0)
+        ax.plot(x, y, color=colour, ls=THEORY_DASH, lw=0.9, alpha=0.9, zorder=3, marker="_", ms=6)
+        for found in line.thresholds:
+            draw_mark(ax, getattr(found.asked, along), mark(found), colour, style.marker, size)
+        if len(drawn) > 1:
+            _name_line(ax, line.thresholds[-1], line.name, along, colour)
+
+
+def _name_line(ax: Axes, last: FoundThreshold, name: str, along: Letter, colour: str) -> None:
+    known = mark(last)
+    height = known.value or known.low or known.high
+    if height is not None:
+        ax.annotate(
+            name,
+            (getattr(last.asked, along), height),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=6.4,
+            color=colour,
+            annotation_clip=False,
+        )
+
+
+def _axes(ax: Axes, answer: Answer, along: Letter) -> None:
+    thresholds = [found for arm in answer.arms for found in arm.thresholds]
+    across = [getattr(found.asked, along) for found in thresholds]
+    known = [mark(found) for found in thresholds]
+    upward = [one for m in known for one in (m.value, m.low, m.high) if one]
+    upward += [found.theory for found in thresholds if found.theory]
+    upward += [m.low * 1.3 for m in known if m.kind == "above" and m.low]  # room for the arrow
+    if across:
+        ax.set_xlim(*padded(across, 0.1))
+    ax.set_ylim(*padded(upward or [1.0, 10.0], 0.07))
+    plain_log(ax.xaxis, thinned(across) if across else None)
+    plain_log(ax.yaxis)
+
+
+def _handles(answer: Answer) -> list[Line2D]:
+    handles = []
+    for index, arm in enumerate(answer.arms):
+        style = look(index)
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=style.colour.light,
+                marker=style.marker,
+                ms=4.2,
+                label=f"{shortened(arm.label, 46)}: {legend_words(arm)}",
+            )
+        )
+    if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):
+        handles.append(Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer)))
+    return handles
+
+
+def legend_words(arm: ArmAnswer) -> str:
+    """The arm's law with the interval of each exponent, on one line."""
+    if arm.law is None:
+        return "no law (fewer than three thresholds)"
+    ends = ", ".join(
+        f"{name}: {words.between(one.low, one.high)}" for name, one in arm.law.exponents.items()
+    )
+    doubt = "" if arm.law.decisive else ", not decisive"
+    return f"{words.growth(arm.law)}" + (f" ({ends}{doubt})" if ends else "")
+
+
+def _residuals(ax: Axes, answer: Answer, along: Letter) -> None:
+    ax.axhline(0, color=FAINT, lw=0.8)
+    for index, arm in enumerate(answer.arms):
+        for found in arm.thresholds:
+            fit = fitted(arm, found)
+            if fit is not None:
+                against = mark(found, fit)
+                draw_mark(
+                    ax,
+                    getattr(found.asked, along),
+                    less_one(against),
+                    look(index).colour.light,
+                    look(index).marker,
+                    3.6,
+                )
+    reach = 1.1 * max(0.02, *(abs(end) for end in ax.get_ylim()))
+    ax.set_ylim(-reach, reach)
+    ax.set_ylabel("n* / law − 1")
+    ax.yaxis.set_major_locator(MaxNLocator(4, symmetric=True))
+    ax.yaxis.set_major_formatter(lambda value, _: words.percent(round(value, 4)))
+
+
+def less_one(ratio: Mark) -> Mark:
+    """A ratio to the law as its relative deviation, with its interval."""
+    return replace(
+        ratio,
+        value=None if ratio.value is None else ratio.value - 1,
+        low=None if ratio.low is None else ratio.low - 1,
+        high=None if ratio.high is None else ratio.high - 1,
+    )

@@ -1,0 +1,100 @@
+"""How many times more one arm needs than another, with intervals."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from orchestrator.answer import Answer, Comparison
+from orchestrator.report.marks import look
+from orchestrator.report.pictures.canvas import (
+    COLUMN_IN,
+    FAINT,
+    padded,
+    plain_log,
+    provenance,
+    shortened,
+    thinned,
+)
+from orchestrator.report.pictures.law import AXIS
+from orchestrator.report.pictures.threshold_mark import draw_mark
+from orchestrator.report.series import Letter, Mark, letters
+from orchestrator.report.words import confidence, count, percent
+
+
+def draw(answer: Answer) -> Figure | None:
+    """Every compared pair in one panel on log axes; None where no ratio is known."""
+    if not any(comparison.ratios for comparison in answer.comparisons):
+        return None
+    along = letters(answer)[0]
+    figure = Figure(figsize=(1.35 * COLUMN_IN, 3.3), layout="constrained")
+    ax = figure.subplots()
+    ax.axhline(1, color=FAINT, lw=0.8)
+    for index, comparison in enumerate(answer.comparisons):
+        _pair(ax, comparison, index, along, len(answer.comparisons))
+    _axes(ax, answer, along)
+    figure.legend(handles=_handles(answer), loc="outside upper left", ncols=1)
+    provenance(
+        figure,
+        answer,
+        f"Bars: {percent(confidence(answer.arms[0]))} intervals. Below 1 the first arm needs less. "
+        + _missing(answer),
+    )
+    return figure
+
+
+def _missing(answer: Answer) -> str:
+    asked = max(len(arm.thresholds) for arm in answer.arms)
+    missing = sum(asked - len(one.ratios) for one in answer.comparisons)
+    if missing <= 0:
+        return ""
+    return f"{count(missing, 'ratio')} not known, since a threshold is not."
+
+
+def _pair(ax: Axes, comparison: Comparison, index: int, along: Letter, pairs: int) -> None:
+    style = look(index)
+    # Pairs stand beside one another, a hundredth of the way apart, so that bars do not hide bars.
+    shift = 1 + 0.012 * (index - (pairs - 1) / 2)
+    for k in sorted({(k if along == "d" else d) for d, k, *_ in comparison.ratios}):
+        points = sorted(
+            ((d if along == "d" else k_) * shift, ratio, low, high)
+            for d, k_, ratio, low, high in comparison.ratios
+            if (k_ if along == "d" else d) == k
+        )
+        ax.plot(
+            [x for x, *_ in points], [ratio for _, ratio, *_ in points],
+            color=style.colour.light, lw=0.9, alpha=0.6,
+        )  # fmt: skip
+        for x, ratio, low, high in points:
+            draw_mark(
+                ax, x, Mark("value", ratio, low, high, True), style.colour.light, style.marker
+            )
+
+
+def _axes(ax: Axes, answer: Answer, along: Letter) -> None:
+    across = [(d if along == "d" else k) for one in answer.comparisons for d, k, *_ in one.ratios]
+    upward = [value for one in answer.comparisons for row in one.ratios for value in row[2:]]
+    ax.set_xlim(*padded(across, 0.1))
+    ax.set_ylim(*padded([*upward, 1.0], 0.08))
+    plain_log(ax.xaxis, thinned(across))
+    plain_log(ax.yaxis)
+    ax.set_xlabel(AXIS[along])
+    ax.set_ylabel("ratio of thresholds n*")
+
+
+def _handles(answer: Answer) -> list[Line2D]:
+    return [
+        Line2D(
+            [],
+            [],
+            color=look(i).colour.light,
+            marker=look(i).marker,
+            ms=4,
+            label=_name(answer, one),
+        )
+        for i, one in enumerate(answer.comparisons)
+    ]
+
+
+def _name(answer: Answer, comparison: Comparison) -> str:
+    first, second = (answer.arms[i].label for i in (comparison.first, comparison.second))
+    return f"{shortened(first, 34)} over {shortened(second, 34)}"

@@ -1,0 +1,97 @@
+"""Success against n: what was tried, with intervals, and the fitted curves with their bands."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
+from orchestrator.inference.threshold import Asked
+from orchestrator.report import words
+from orchestrator.report.marks import DASHES, MARKERS, Colour, shades
+from orchestrator.report.pictures.canvas import FAINT, padded, panels, plain_log, provenance
+from orchestrator.report.series import band, gaps, letters, lines, rates
+
+
+def draw(answer: Answer) -> Figure:
+    """One panel per arm; colour follows d (or k), dashes and markers follow k where both vary."""
+    figure, axes = panels(answer.arms, height_in=3.0)
+    for ax, arm in zip(axes, answer.arms, strict=True):
+        _panel(ax, arm, looks(answer, arm))
+        ax.set_xlabel(words.n_axis([arm]))
+        ax.set_ylabel("success rate")
+    level = words.percent(words.confidence(answer.arms[0])) if answer.arms else ""
+    provenance(
+        figure,
+        answer,
+        f"Points: observed rates, larger with more trials, with {level} Wilson intervals. "
+        f"Curves: posterior median with {level} band. Crosses below: n with gaps.",
+    )
+    return figure
+
+
+def looks(answer: Answer, arm: ArmAnswer) -> dict[Asked, tuple[Colour, int]]:
+    """Each threshold's colour, and the number of its marker and dash."""
+    by = letters(answer)[0]
+    values = sorted({getattr(found.asked, by) for found in arm.thresholds})
+    colours = dict(zip(values, shades(len(values)), strict=True))
+    return {
+        found.asked: (colours[getattr(found.asked, by)], style % len(DASHES))
+        for style, line in enumerate(lines(arm, by))
+        for found in line.thresholds
+    }
+
+
+def name(found: FoundThreshold, both: bool) -> str:
+    """A threshold's name in a legend."""
+    asked = found.asked
+    return f"d = {asked.d}, k = {asked.k}" if both else f"d = {asked.d}"
+
+
+def _panel(ax: Axes, arm: ArmAnswer, look: dict[Asked, tuple[Colour, int]]) -> None:
+    both = len({found.asked.k for found in arm.thresholds}) > 1
+    for found in arm.thresholds:
+        colour, style = look[found.asked]
+        _curve(ax, found, colour.light, style, name(found, both))
+        _points(ax, found, colour.light, style)
+    ax.axhline(arm.level, color=FAINT, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    tried = [tally.n for found in arm.thresholds for tally in found.tallies]
+    if tried:
+        ax.set_xlim(*padded(tried, 0.04))
+    else:
+        ax.text(0.5, 0.5, "no trials yet", transform=ax.transAxes, ha="center", color=FAINT)
+    plain_log(ax.xaxis)
+    ax.set_ylim(-0.09, 1.04)
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
+    if tried:
+        ax.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.17),
+            ncols=3 if both else 4,
+            columnspacing=1.2,
+        )
+
+
+def _curve(ax: Axes, found: FoundThreshold, colour: str, style: int, label: str) -> None:
+    fit = band(found)
+    if fit is None:
+        return
+    ax.fill_between(fit.n, fit.low, fit.high, color=colour, alpha=0.18, lw=0, zorder=2)
+    ax.plot(fit.n, fit.median, color=colour, ls=DASHES[style], label=label, zorder=4)
+    for n, _ in gaps(found):
+        ax.plot(n, -0.055, marker="x", ms=3, mew=0.8, color=colour, ls="none")
+
+
+def _points(ax: Axes, found: FoundThreshold, colour: str, style: int) -> None:
+    for one in rates(found):
+        ax.plot([one.n, one.n], [one.low, one.high], color=colour, lw=0.6, alpha=0.35, zorder=3)
+        ax.plot(
+            one.n,
+            one.rate,
+            marker=MARKERS[style],
+            ms=1.6 + 0.75 * one.trials**0.5,
+            color=colour,
+            mec="white",
+            mew=0.4,
+            alpha=0.9,
+            zorder=5,
+            clip_on=False,
+        )

@@ -1,0 +1,180 @@
+"""Numbers, intervals and findings in words; tables, pictures and the page speak through here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from orchestrator.answer import ArmAnswer
+from orchestrator.inference.threshold import Interval, Law, Threshold
+
+UNKNOWN = "not known"
+
+STATUSES: Mapping[str, str] = {
+    "found": "found",
+    "below_range": "below the range asked",
+    "above_range": "above the range asked",
+    "not_sharp": "not a sharp transition",
+    "not_monotone": "success falls again as n grows",
+    "undecided": "undecided",
+}
+
+FAMILIES: Mapping[str, str] = {
+    "power": "power law",
+    "power_log": "power law times log d",
+    "binomial": "power of the binomial coefficient C(d,k)",
+    "exponential": "exponential law",
+    "constant": "constant, the same at every point",
+}
+
+_SUPERSCRIPTS = str.maketrans("0123456789.-−", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻⁻")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`value` to `digits` significant digits, whole numbers in full: 45.9, 0.0123, 12 340."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size >= 7 or size <= -5:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    decimals = max(0, digits - 1 - size)
+    text = f"{value:,.{decimals}f}"
+    # A narrow no-break space groups thousands the same in every language.
+    return text.replace(",", "\u202f").replace("-", "−")
+
+
+def count(value: int, thing: str, things: str | None = None) -> str:
+    """`1 gap`, `3 gaps`, `1 234 trials`."""
+    return f"{value:,} {thing if value == 1 else things or thing + 's'}".replace(",", "\u202f")
+
+
+def percent(share: float) -> str:
+    """0.95 as `95 %`, 0.999 as `99.9 %`."""
+    return f"{100 * share:.6g}\u202f%".replace("-", "−")
+
+
+def between(low: float | None, high: float | None, digits: int = 3) -> str:
+    """An interval with both, one, or neither end known."""
+    if low is None and high is None:
+        return UNKNOWN
+    if low is None:
+        return f"below {number(high, digits)}"
+    if high is None:
+        return f"above {number(low, digits)}"
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def n_star(threshold: Threshold) -> str:
+    """The threshold as a table cell: a number, a bound, or that it is not known."""
+    if threshold.n_star is not None:
+        return number(threshold.n_star)
+    if threshold.high is None and threshold.low is not None:
+        return f"> {number(threshold.low)}"
+    if threshold.low is None and threshold.high is not None:
+        return f"< {number(threshold.high)}"
+    return UNKNOWN
+
+
+def interval(threshold: Threshold) -> str:
+    """The interval of a threshold; a one-sided bound is already said by `n_star`."""
+    if threshold.n_star is None and (threshold.low is None or threshold.high is None):
+        return "one-sided" if (threshold.low, threshold.high) != (None, None) else UNKNOWN
+    return between(threshold.low, threshold.high)
+
+
+def exponent(value: Interval) -> str:
+    """`1.98 (1.90 to 2.06)`, two decimals throughout: exponents are compared by eye."""
+    return f"{_signed(value.value)} ({_signed(value.low)} to {_signed(value.high)})"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def growth(law: Law) -> str:
+    """The law as a short formula for legends and headings: `n* ∝ d¹·⁹⁸`."""
+    return f"n* ∝ {_formula(law)}"
+
+
+def _formula(law: Law) -> str:
+    if law.family == "constant":
+        return "1"
+    powers = {name: _signed(one.value) for name, one in law.exponents.items()}
+    if law.family == "exponential":
+        return f"exp({' + '.join(f'{value} {name}' for name, value in powers.items())})"
+    raised = " ".join(f"{name}{value.translate(_SUPERSCRIPTS)}" for name, value in powers.items())
+    if law.family == "power_log":
+        return f"{raised} log d"
+    return raised if law.family in FAMILIES else f"{law.family} {raised}"
+
+
+def law_sentence(arm: ArmAnswer) -> str:
+    """What the law says, with exponents, intervals and how far to believe it."""
+    if arm.law is None:
+        return "No law: fewer than three thresholds stand."
+    law, level = arm.law, confidence(arm)
+    family = FAMILIES.get(law.family, law.family)
+    if law.exponents and law.family != "constant":
+        exponents = ", ".join(f"{name}: {exponent(one)}" for name, one in law.exponents.items())
+        said = f"The data prefer a {family}, with exponent {exponents} ({percent(level)} interval)."
+    else:
+        said = f"The data prefer a {family}."
+    weight = law.weights.get(law.family)
+    if weight is None:
+        return f"{said} {_decisive(law)}"
+    return f"{said} {_decisive(law)} Its evidence weight is {weight:.2f} of 1."
+
+
+def _decisive(law: Law) -> str:
+    if law.decisive:
+        return "The evidence is decisive among the families compared."
+    return (
+        "The evidence is not decisive: read the exponent as a description of this range, "
+        "since another family can look the same here."
+    )
+
+
+def confidence(arm: ArmAnswer) -> float:
+    """The confidence of the arm's intervals, as a share; 0.95 for an arm without thresholds."""
+    return arm.thresholds[0].threshold.confidence if arm.thresholds else 0.95
+
+
+def short_names(arms: Sequence[ArmAnswer]) -> list[str]:
+    """What tells the arms apart: the learner's kind, else the target's, else the whole label."""
+    for plugin in ("learner", "target"):
+        kinds = [str(getattr(arm, plugin).get("kind", "")) for arm in arms]
+        if all(kinds) and len(set(kinds)) == len(kinds):
+            return kinds
+    return [arm.label for arm in arms]
+
+
+def n_axis(arms: Sequence[ArmAnswer]) -> str:
+    """What an axis of n shows: `n, training examples`, or each arm's own when they differ."""
+    return f"n, {' / '.join(dict.fromkeys(arm.n_counts for arm in arms))}"
+
+
+def n_star_axis(arms: Sequence[ArmAnswer]) -> str:
+    """What an axis of thresholds shows, with units and level."""
+    levels = " / ".join(dict.fromkeys(percent(arm.level) for arm in arms))
+    counts = " / ".join(dict.fromkeys(arm.n_counts for arm in arms))
+    return f"n* at {levels} success, {counts}"
+
+
+def moment(seconds: float | None) -> str:
+    """Seconds since the epoch as `2025-03-01 12:00:05 UTC`."""
+    if seconds is None:
+        return UNKNOWN
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `12.3 s`, `4 min 05 s`, `2 h 07 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
