@@ -241,14 +241,15 @@ def _ratio(first: Threshold, second: Threshold) -> Interval | None:
 
 
 def _sd(threshold: Threshold, z: float) -> float:
-    assert threshold.low is not None and threshold.high is not None
+    assert threshold.low is not None
+    assert threshold.high is not None
     return math.log(threshold.high / threshold.low) / (2 * z)
 
 
 def _exponent_gaps(
     first: ArmAnswer, second: ArmAnswer
 ) -> tuple[tuple[str, float, float, float], ...]:
-    """Exponents of one arm minus the other's: half-widths of independent intervals add in squares."""
+    """Exponents of one arm minus the other's: independent half-widths add in squares."""
     if first.law is None or second.law is None:
         return ()
     gaps = []

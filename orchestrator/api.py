@@ -1,4 +1,4 @@
-"""`run`, `resume`, `open_sweep` and what stands around them: picks adapters, hands them to the loop.
+"""`run`, `open_sweep` and what stands around them: picks adapters and hands them to the loop.
 
 Nothing else wires. The command line is words and tables over these functions; a notebook calls them
 directly. Adapters are imported where they are chosen, because ray and mlflow take seconds to load.
@@ -119,7 +119,7 @@ def run(
     `EveryTrialFailed` when the first trials all fail alike. What was committed is always kept.
     """
     if not isinstance(spec, ExperimentSpec):
-        source = Path(spec).read_text(encoding="utf-8") if not source else source
+        source = source or Path(spec).read_text(encoding="utf-8")
         spec = load(Path(spec))
     place = place or Place.chosen()
     from orchestrator.search import proposer_for

@@ -41,7 +41,7 @@ class Executor(Protocol):
         """Begin one pack and return at once. Starting a running pack again does nothing."""
 
     def stop(self, pack_id: str) -> None:
-        """End a pack for good; its `Lost` fact (reason `TIMED_OUT`) follows. Unknown ids do nothing."""
+        """End a pack for good; its `Lost` fact (`TIMED_OUT`) follows. Unknown ids do nothing."""
 
     def wait(self, timeout_s: float) -> list[Finished | Lost | SlotsAre]:
         """Facts since the last call, oldest first; empty after `timeout_s` seconds.
@@ -51,7 +51,7 @@ class Executor(Protocol):
         """
 
     def close(self) -> None:
-        """End everything this executor started; nothing runs afterwards. Closing twice is harmless."""
+        """End everything this executor started. Closing twice is harmless."""
 
 
 class Proposer(Protocol):
@@ -65,7 +65,10 @@ class Proposer(Protocol):
     def propose(
         self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
     ) -> list[Ask]:
-        """The asks of round `number`; empty when there is nothing left to ask, which ends the sweep."""
+        """The asks of round `number`; empty when nothing is left to ask.
+
+        Two empty rounds in a row end the sweep.
+        """
 
     def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
         """Why an empty proposal was empty; None where a design was simply completed."""
@@ -119,7 +122,8 @@ class Member:
 @dataclass(frozen=True)
 class Attempt:
     """One attempt at a trial. Times are seconds since the epoch; `reason` is None while it runs
-    and `committed` when it succeeded."""
+    and `committed` when it succeeded.
+    """
 
     key: str
     attempt: int
@@ -160,7 +164,10 @@ class Tracker(Protocol):
         """Those of `keys` that need no more work, whichever sweep ran them."""
 
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
-        """Take a new attempt of each key; the numbers fence later commits. Settled keys are left out."""
+        """Take a new attempt of each key; the numbers fence later commits.
+
+        Settled keys are left out.
+        """
 
     def commit(
         self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
@@ -174,7 +181,7 @@ class Tracker(Protocol):
         """Close an attempt that gave no result."""
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Reasons of charged attempts (charge > 0) of each key, oldest first; keys without are left out."""
+        """Reasons of the charged attempts of each key, oldest first; keys without are left out."""
 
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
         """The trial becomes a gap."""

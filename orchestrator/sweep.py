@@ -67,8 +67,8 @@ class Progress:
 class Sweep:
     """One experiment being answered with given adapters; `answer` does it.
 
-    `interrupted` is asked between facts; when it says yes, nothing more is started and `Interrupted`
-    is raised. `watch` is called now and then with where things stand.
+    `interrupted` is asked between facts; when it says yes, nothing more is started and
+    `Interrupted` is raised. `watch` is called now and then with where things stand.
     """
 
     def __init__(

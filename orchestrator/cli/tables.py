@@ -163,7 +163,8 @@ def outline(plan: Outline) -> Iterator[RenderableType]:
     yield Text(f"{trials}{seconds} on {plan.slots} slots; nothing was trained")
     if plan.round_that_fills:
         yield Text(
-            f"rounds are too small for {plan.slots} slots; round: {plan.round_that_fills} fills them"
+            f"rounds are too small for {plan.slots} slots; "
+            f"search.round = {plan.round_that_fills} fills them"
         )
 
 

@@ -6,9 +6,9 @@ nothing and knows no executor, so it is tested as a table of facts and commands.
 | event | charge |
 |---|---|
 | node lost or preempted; the driver died; Ctrl-C | 0: started again, for ever |
-| worker died, out of memory, past the deadline or raised, several trials in the pack | 0: the pack is split in two |
+| worker died, out of memory, late or raised, several in the pack | 0: the pack is split in two |
 | the same with the trial alone | 1 |
-| three charges (two for memory, one for an error the plug-in raised) | the trial becomes a gap |
+| three charges (two for memory, one for an error raised) | the trial becomes a gap |
 
 A plug-in that raised is not asked again with the same key: same key, same result.
 """
@@ -132,15 +132,12 @@ class Board:
             return []
         if fact.reason.is_disruption:
             self._again.append(pack.trials)
-            return [Charge(pack.id, _keys(pack), _words(fact), 0, fact.where)]
+            return [_charged(pack, fact, 0)]
         if len(pack.trials) > 1:
             half = len(pack.trials) // 2
             self._again.extend((pack.trials[:half], pack.trials[half:]))
-            return [Charge(pack.id, _keys(pack), _words(fact), 0, fact.where)]
-        return [
-            Charge(pack.id, _keys(pack), _words(fact), 1, fact.where),
-            *self._charge(pack, fact),
-        ]
+            return [_charged(pack, fact, 0)]
+        return [_charged(pack, fact, 1), *self._after_charge(pack, fact)]
 
     def _after_charge(self, pack: Pack, fact: Lost) -> list[Command]:
         key = pack.trials[0].key

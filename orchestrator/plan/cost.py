@@ -9,7 +9,7 @@ FIRST_GUESS_S = 1e-9
 as small batched work reaches it."""
 
 MEMORY = 0.7
-"""Weight of what was known against one new pack: chosen by hand, a drift is followed in ~5 packs."""
+"""Weight of what was known against one new pack: by hand, a drift is followed in some 5 packs."""
 
 
 class CostModel:

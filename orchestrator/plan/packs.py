@@ -18,6 +18,8 @@ class PackLimits:
     trials: int = 64
     seconds: float = 2.0
     bytes: float = 1e9
+    least: int = 4
+    """The even share stops here: a lone trial is trained with a twin and costs as much as two."""
     first_trials: int = 8
     """Size of a learner's first pack, the probe that measures it."""
 
@@ -28,12 +30,10 @@ def next_pack(
     """The leading trials of `waiting` that make one pack, at least one of them.
 
     `waiting` holds trials of one arm in the order in which they should start. They are shared
-    evenly over the slots, so that a small round keeps every slot busy. A trial of which a batch-mate
-    follows right behind is not cut off from it by the even share alone when that would leave it
-    alone: a lone trial costs as much as two.
+    evenly over the slots, so that a small round keeps every slot busy and the last packs are small.
     """
-    share = max(2, -(-len(waiting) // max(1, slots)))
-    count = min(share, limits.trials)
+    share = -(-len(waiting) // max(1, slots))
+    count = min(max(limits.least, share), limits.trials)
     if not cost.is_measured(waiting[0]):
         count = min(count, limits.first_trials)
     chosen: list[Trial] = []

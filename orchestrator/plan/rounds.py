@@ -101,8 +101,8 @@ def _count(tallies: dict[str, ArmTally], ask: Ask, success: bool | None) -> None
 
 
 def _name(ask: Ask) -> str:
-    point = ask.point
-    return f"{ask.arm:05d} {point.d:09d} {point.k:09d} {point.n:012d} {canonical_json(dict(ask.tuned))}"
+    point, fields = ask.point, canonical_json(dict(ask.tuned))
+    return f"{ask.arm:05d} {point.d:09d} {point.k:09d} {point.n:012d} {fields}"
 
 
 def _sum(known: ArmTally | None, more: ArmTally) -> ArmTally:
