@@ -39,7 +39,7 @@ class Constraints(Protocol):
         ...
 
     def normal(self, weights: torch.Tensor) -> torch.Tensor:
-        """A diag(weights) A': (B, N) -> (B, m, m)."""
+        """A diag(weights) A': (B, N) -> (B, m, m), fresh."""
         ...
 
 
@@ -47,14 +47,14 @@ class Constraints(Protocol):
 class Programs:
     """One program per trial, padded to a common shape.
 
-    b is (B, m) and c is (B, N). `live` (B, N) marks the variables that exist, `rows` (B, m) the
-    constraints that exist; elsewhere A, b and c must be zero.
+    b is (B, m) and c is (B, N). A variable that only pads has a zero column and cost 1: it is a
+    variable like any other, whose best value is 0. A constraint that only pads has a zero row and
+    b = 0, and `rows` (B, m) is False there.
     """
 
     constraints: Constraints
     b: torch.Tensor
     c: torch.Tensor
-    live: torch.Tensor
     rows: torch.Tensor
 
     def repaired(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,18 +64,16 @@ class Programs:
         or so; a proof that rests on it looks at the repaired x.
         """
         missing = self.b - self.constraints.times(x)
-        solved = torch.cholesky_solve(missing[:, :, None], self._plain_factor)[:, :, 0]
-        return torch.where(self.live, x + self.constraints.transposed(solved), 0.0)
+        return x + self.constraints.transposed(_solved(self._plain_factor, missing))
 
     @cached_property
     def _plain_factor(self) -> torch.Tensor:
-        matrix = self.constraints.normal(self.live.to(self.c.dtype))
-        return _factor(matrix, self.rows)[0]
+        return _factor(self.constraints.normal(torch.ones_like(self.c)), self.rows)[0]
 
 
 @dataclass(frozen=True)
 class Iterate:
-    """x > 0 and s > 0, both (B, N) and 1 where no variable exists, and p (B, m)."""
+    """x > 0 and s > 0, both (B, N), and p (B, m)."""
 
     x: torch.Tensor
     p: torch.Tensor
@@ -90,9 +88,10 @@ class Iterate:
             torch.where(mine, self.s, other.s),
         )
 
-    def is_finite(self) -> torch.Tensor:
-        """Which trials have finite numbers only: bool (B,)."""
-        return torch.stack([t.isfinite().all(1) for t in (self.x, self.p, self.s)]).all(0)
+    def is_inside(self) -> torch.Tensor:
+        """Which trials have finite numbers only, and x and s above 0: bool (B,)."""
+        least, most = torch.minimum(self.x, self.s).amin(1), torch.maximum(self.x, self.s).amax(1)
+        return (least > 0) & (most < torch.inf) & self.p.isfinite().all(1)
 
 
 def solve(
@@ -107,7 +106,7 @@ def solve(
     is not proved after `steps` steps, or cannot step on, comes back as it is and is not proved.
     """
     now, proved = start, proves(start)
-    active = start.is_finite() & ~proved
+    active = start.is_inside() & ~proved
     for _ in range(steps):
         if not bool(active.any()):
             break
@@ -119,67 +118,66 @@ def solve(
     return now, proved
 
 
-@dataclass(frozen=True)
-class _Direction:
-    x: torch.Tensor
-    p: torch.Tensor
-    s: torch.Tensor
-
-
 def _stepped(programs: Programs, now: Iterate) -> tuple[Iterate, torch.Tensor]:
     """One predictor-corrector step, and which trials it is sound for."""
-    live = programs.live
-    weights = torch.where(live, now.x / now.s, 0.0)
-    factor, failed = _factor(programs.constraints.normal(weights), programs.rows)
+    newton = _Newton.at(programs, now)
     products = now.x * now.s
-    predictor = _direction(programs, now, factor, -products)
-    long_x, long_s = _room(now.x, predictor.x, live), _room(now.s, predictor.s, live)
-    count = live.sum(1, keepdim=True)
-    mu = _total(products, live) / count
-    reached = (now.x + long_x * predictor.x) * (now.s + long_s * predictor.s)
-    centring = (_total(reached, live) / count / mu) ** 3
-    corrector = _direction(
-        programs, now, factor, centring * mu - products - predictor.x * predictor.s
-    )
-    long_x = (TO_BOUNDARY * _room(now.x, corrector.x, live)).clamp(max=1.0)
-    long_s = (TO_BOUNDARY * _room(now.s, corrector.s, live)).clamp(max=1.0)
-    after = Iterate(
-        now.x + long_x * corrector.x, now.p + long_s * corrector.p, now.s + long_s * corrector.s
-    )
-    positive = (after.x > 0).all(1) & (after.s > 0).all(1)
-    return after, after.is_finite() & positive & ~failed
+    mu = products.mean(1, keepdim=True)
+    guess = newton.direction(-products)
+    ahead_x = now.x + _room(now.x, guess.x).clamp(max=1.0) * guess.x
+    ahead_s = now.s + _room(now.s, guess.s).clamp(max=1.0) * guess.s
+    centred = mu * ((ahead_x * ahead_s).mean(1, keepdim=True) / mu) ** 3
+    step = newton.direction(centred - products - guess.x * guess.s)
+    long_x = (TO_BOUNDARY * _room(now.x, step.x)).clamp(max=1.0)
+    long_s = (TO_BOUNDARY * _room(now.s, step.s)).clamp(max=1.0)
+    after = Iterate(now.x + long_x * step.x, now.p + long_s * step.p, now.s + long_s * step.s)
+    return after, after.is_inside() & newton.exists
+
+
+@dataclass(frozen=True)
+class _Newton:
+    """Newton's system at an iterate, reduced to the normal equations and factored."""
+
+    programs: Programs
+    now: Iterate
+    weights: torch.Tensor
+    factor: torch.Tensor
+    exists: torch.Tensor
+    missing_s: torch.Tensor
+    right: torch.Tensor
+
+    @classmethod
+    def at(cls, programs: Programs, now: Iterate) -> "_Newton":
+        A = programs.constraints
+        weights = now.x / now.s
+        factor, exists = _factor(A.normal(weights), programs.rows)
+        missing_s = programs.c - A.transposed(now.p) - now.s
+        right = programs.b - A.times(now.x - weights * missing_s)
+        return cls(programs, now, weights, factor, exists, missing_s, right)
+
+    def direction(self, target: torch.Tensor) -> Iterate:
+        """The way towards A x = b, A'p + s = c and x * s increased by `target`."""
+        A = self.programs.constraints
+        wanted = target / self.now.s
+        p = _solved(self.factor, self.right - A.times(wanted))
+        s = self.missing_s - A.transposed(p)
+        return Iterate(x=wanted - self.weights * s, p=p, s=s)
 
 
 def _factor(matrix: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cholesky factors of normal matrices, which are overwritten, and the trials without one."""
+    """Cholesky factors of normal matrices, which are overwritten, and which trials have one."""
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     largest = diagonal.amax(1, keepdim=True)
     diagonal.add_(torch.where(rows, RIDGE * largest, 1.0))
     factor, info = torch.linalg.cholesky_ex(matrix)
-    return factor, info != 0
+    return factor, info == 0
 
 
-def _direction(
-    programs: Programs, now: Iterate, factor: torch.Tensor, target: torch.Tensor
-) -> _Direction:
-    """Newton's direction towards A x = b, A'p + s = c and x * s increased by `target`."""
-    A = programs.constraints
-    live = programs.live
-    weights = torch.where(live, now.x / now.s, 0.0)
-    wanted = torch.where(live, target / now.s, 0.0)
-    missing_s = torch.where(live, programs.c - A.transposed(now.p) - now.s, 0.0)
-    right = programs.b - A.times(torch.where(live, now.x, 0.0))
-    right = right + A.times(weights * missing_s - wanted)
-    p = torch.cholesky_solve(right[:, :, None], factor)[:, :, 0]
-    s = torch.where(live, missing_s - A.transposed(p), 0.0)
-    return _Direction(x=wanted - weights * s, p=p, s=s)
+def _solved(factor: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return torch.cholesky_solve(right[:, :, None], factor)[:, :, 0]
 
 
-def _room(value: torch.Tensor, change: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
-    """Largest step in [0, 1 / TO_BOUNDARY] that keeps value + step * change >= 0: (B, 1)."""
-    ratio = torch.where(live & (change < 0), -value / change, 1.0 / TO_BOUNDARY)
-    return ratio.amin(1, keepdim=True).clamp(max=1.0 / TO_BOUNDARY)
-
-
-def _total(value: torch.Tensor, live: torch.Tensor) -> torch.Tensor:
-    return torch.where(live, value, 0.0).sum(1, keepdim=True)
+def _room(value: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """Largest step that keeps value + step * change >= 0 for value > 0: (B, 1), may be infinite."""
+    steepest = (-change / value).amax(1, keepdim=True)
+    return torch.where(steepest > 0, 1.0 / steepest, torch.inf)

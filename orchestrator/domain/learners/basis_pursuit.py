@@ -1,5 +1,6 @@
 """Basis pursuit: the linear function with the smallest absolute sum that fits the data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -69,9 +70,7 @@ class BasisPursuit(Learner):
 
     def _shortest(self, problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
         split = _Split.of(problem)
-        found, _ = solve(
-            split.programs, split.start, lambda at: split.gap(at) <= self.gap, self.steps
-        )
+        found, _ = solve(split.programs, split.start, split.within(self.gap), self.steps)
         w = split.scale[:, None] * split.solution(found)
         return w[:, : problem.point.d].contiguous(), split.gap(found)
 
@@ -116,7 +115,7 @@ class _Split:
     @cached_property
     def shortest(self) -> torch.Tensor:
         """The Euclidean shortest solution of X w = y: (B, D)."""
-        return self.solution_of(self._program(self.y).repaired(torch.zeros_like(self._costs)))
+        return _difference(self._program(self.y).repaired(torch.zeros_like(self._costs)))
 
     @cached_property
     def scale(self) -> torch.Tensor:
@@ -136,12 +135,11 @@ class _Split:
 
     def solution(self, iterate: Iterate) -> torch.Tensor:
         """W of an iterate, with X w = y restored: (B, D)."""
-        x = torch.where(self.programs.live, iterate.x, 0.0)
-        return self.solution_of(self.programs.repaired(x))
+        return _difference(self.programs.repaired(iterate.x)) * self.columns
 
-    def solution_of(self, x: torch.Tensor) -> torch.Tensor:
-        u, v = x.chunk(2, dim=1)
-        return (u - v).contiguous()
+    def within(self, wanted: float) -> Callable[[Iterate], torch.Tensor]:
+        """Whether an iterate's gap is at most `wanted`."""
+        return lambda iterate: self.gap(iterate) <= wanted
 
     def gap(self, iterate: Iterate) -> torch.Tensor:
         """Relative duality gap (B,) of w and p scaled to be feasible; infinite where w is not."""
@@ -149,28 +147,37 @@ class _Split:
         highest = self.programs.constraints.transposed(iterate.p).amax(1).clamp(min=1.0)
         bound = (b * iterate.p).sum(1) / highest
         size = w.abs().sum(1)
-        missing = (b - _times(self.X, w)).square().sum(1).sqrt()
+        missing = (b - self._constraints.differing(w)).square().sum(1).sqrt()
         is_feasible = ~(missing > FEASIBLE * b.square().sum(1).sqrt())
         gap = torch.where(size > 0, (size - bound).clamp(min=0.0) / size, 0.0)
         return torch.where(is_feasible, gap, torch.inf)
 
     @cached_property
     def _costs(self) -> torch.Tensor:
-        return torch.cat([self.columns, self.columns], dim=1).to(self.X.dtype)
+        return self.X.new_ones(len(self.X), 2 * self.X.shape[2])
+
+    @cached_property
+    def _constraints(self) -> "_Signed":
+        return _Signed(self.X)
 
     def _program(self, b: torch.Tensor) -> Programs:
-        return Programs(_Signed(self.X), b=b, c=self._costs, live=self._costs > 0, rows=self.rows)
+        return Programs(self._constraints, b=b, c=self._costs, rows=self.rows)
 
 
-@dataclass(frozen=True)
 class _Signed:
-    """A = (X, -X), without forming it."""
+    """A = (X, -X), without forming it; X is (B, N, D)."""
 
-    X: torch.Tensor
+    def __init__(self, X: torch.Tensor) -> None:
+        self.X = X
+        # A row times a matrix is four times faster than a matrix times a column, hence both.
+        self.Xt = X.transpose(1, 2).contiguous()
 
     def times(self, x: torch.Tensor) -> torch.Tensor:
-        u, v = x.chunk(2, dim=1)
-        return _times(self.X, u - v)
+        return self.differing(_difference(x))
+
+    def differing(self, w: torch.Tensor) -> torch.Tensor:
+        """X w: (B, D) -> (B, N)."""
+        return torch.bmm(w[:, None, :], self.Xt)[:, 0]
 
     def transposed(self, p: torch.Tensor) -> torch.Tensor:
         half = torch.bmm(p[:, None, :], self.X)[:, 0]
@@ -178,9 +185,10 @@ class _Signed:
 
     def normal(self, weights: torch.Tensor) -> torch.Tensor:
         u, v = weights.chunk(2, dim=1)
-        return torch.bmm(self.X * (u + v)[:, None, :], self.X.transpose(1, 2))
+        return torch.bmm(self.X * (u + v)[:, None, :], self.Xt)
 
 
-def _times(X: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """X w: (B, N, D), (B, D) -> (B, N)."""
-    return torch.bmm(X, w[:, :, None])[:, :, 0]
+def _difference(x: torch.Tensor) -> torch.Tensor:
+    """W = u - v: (B, 2 D) -> (B, D)."""
+    u, v = x.chunk(2, dim=1)
+    return u - v

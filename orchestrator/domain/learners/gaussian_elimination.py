@@ -83,7 +83,7 @@ def solve(equations: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.i
 
 
 def _packed(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """(B, N, C) of 0 and 1 as words (ceil(C / 64), B, N); bit c % 64 of word c // 64 is column c."""
+    """(B, N, C) of 0 and 1 as words (C / 64, B, N); column c is bit c % 64 of word c // 64."""
     packed = np.packbits(bits, axis=2, bitorder="little")
     packed = np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[2] % 8)))
     return np.ascontiguousarray(packed.view("<u8").transpose(2, 0, 1))
@@ -92,4 +92,5 @@ def _packed(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def _column(words: NDArray[np.uint64], column: int) -> NDArray[np.bool_]:
     """One column of the packed bits: bool (B, N)."""
     word, bit = divmod(column, 64)
-    return (words[word] & np.uint64(1 << bit)) != 0
+    ones: NDArray[np.bool_] = (words[word] & np.uint64(1 << bit)) != 0
+    return ones

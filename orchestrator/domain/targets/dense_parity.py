@@ -13,8 +13,8 @@ class DenseParity(Target):
     """y = <w, x> mod 2 with w and x uniform on {0, 1}^d.
 
     n examples pin w down exactly when the n x d matrix of inputs has rank d over GF(2), which has
-    probability prod_{i<d} (1 - 2^(i-n)): 0.289 at n = d, 0.578 at d + 1, 0.770 at d + 2 for d >= 16.
-    So half is crossed between d and d + 1, at about d + 0.73.
+    probability prod_{i<d} (1 - 2^(i-n)): for d >= 16 that is 0.289 at n = d, 0.578 at d + 1, 0.770
+    at d + 2. So half is crossed between d and d + 1, at about d + 0.73.
 
     k is not used: the secret has about d / 2 ones whatever k is.
 

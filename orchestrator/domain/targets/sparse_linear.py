@@ -17,13 +17,14 @@ class SparseLinear(Target):
     N(0, 1) (`signal: gaussian`) or a fair sign (`signal: signs`). The noise is N(0, noise^2).
 
     Without noise least squares needs n = d. Basis pursuit succeeds with probability about 1/2 at
-    n / d = psi(k / d), psi(r) = min over t of r (1 + t^2) + 2 (1 - r) int_t^inf (u - t)^2 phi(u) du,
-    whatever the law of the values on the support.
+    n = d psi(k / d), whatever the law of the values on the support, with
+
+        psi(r) = min over t of r (1 + t^2) + 2 (1 - r) int_t^inf (u - t)^2 phi(u) du.
 
     Source: Donoho & Tanner (2009), "Counting faces of randomly projected polytopes when the
-    projection radically lowers dimension", J. AMS 22(1); psi in the form of Amelunxen, Lotz, McCoy &
-    Tropp (2014), "Living on the edge", Information and Inference 3(3), proposition 4.5. Our n, d, k
-    are their m, d, s; their n is our d in the first.
+    projection radically lowers dimension", J. AMS 22(1); psi as in Amelunxen, Lotz, McCoy & Tropp
+    (2014), "Living on the edge: phase transitions in convex programs with random data", Information
+    and Inference 3(3), proposition 4.5. Our n, d, k are their m, d, s.
     """
 
     kind: Literal["sparse_linear"] = "sparse_linear"
