@@ -1,0 +1,156 @@
+"""Faults that no part shows alone: a k above d, a measure nobody reports, a grid too large."""
+
+from collections.abc import Sequence
+
+from orchestrator.domain.learner import Learner
+from orchestrator.domain.measures import reported
+from orchestrator.spec.axes import MOST_POINTS, Axes, Range
+from orchestrator.spec.expressions import ExpressionError
+from orchestrator.spec.parts import Arm, Criterion, Search
+from orchestrator.spec.plugins import takes_list
+from orchestrator.spec.theory import Theory
+from orchestrator.spec.wording import Findings, number, unknown_word
+
+MOST_THRESHOLDS = 1000
+"""Thresholds one arm asks of an adaptive search, which fits them jointly; chosen by hand."""
+MOST_CELLS = 1_000_000
+"""Points of a grid, all arms together; chosen by hand."""
+MOST_TOLD = 5
+"""Points at which one complaint of a target is repeated; chosen by hand."""
+
+Pairs = Sequence[tuple[int, int]]
+
+
+def check_arms(arms: Sequence[Arm], findings: Findings) -> None:
+    """Every learner can learn from its target's labels."""
+    for arm in arms:
+        if arm.target.labels not in arm.learner.reads:
+            reads = " or ".join(sorted(arm.learner.reads))
+            findings.once(
+                "learner",
+                f"{arm.learner.kind} reads {reads} labels, and {arm.target.kind} has "
+                f"{arm.target.labels} labels; choose another learner or target",
+            )
+
+
+def check_success(arms: Sequence[Arm], success: Criterion, findings: Findings) -> None:
+    """Every arm reports the measure that decides."""
+    for arm in arms:
+        names = reported(arm.target, arm.learner)
+        if arm.target.labels in arm.learner.reads and success.measure not in names:
+            pair = f"{arm.learner.kind} on {arm.target.kind}"
+            findings.once(
+                "success.measure", f"{pair}: {unknown_word(success.measure, names, 'measure')}"
+            )
+
+
+def check_points(arms: Sequence[Arm], axes: Axes, search: Search, findings: Findings) -> None:
+    """Every point can be drawn, and there are not too many."""
+    if axes.most_pairs > MOST_POINTS:
+        findings.add("axes", f"{axes.most_pairs:,} points (d, k), above {MOST_POINTS:,}")
+        return
+    pairs: dict[int, Pairs] = {}
+    for arm in arms:
+        default_k = arm.target.default_k
+        if default_k not in pairs:
+            pairs[default_k] = axes.pairs(default_k, findings)
+        _check_drawable(arm, pairs[default_k], axes, findings)
+    for default_k, found in pairs.items():
+        _check_n(axes, found, default_k, search, findings)
+    if not findings.touch("axes"):
+        _check_count(arms, axes, pairs, search, findings)
+
+
+def _check_drawable(arm: Arm, pairs: Pairs, axes: Axes, findings: Findings) -> None:
+    path = "axes.k" if axes.k is not None else "axes.d" if axes.d is not None else "axes"
+    told: list[str] = []
+    for d, k in pairs:
+        told += arm.target.faults(d, k)
+    for message in dict.fromkeys(told[:MOST_TOLD]):
+        line = f"{arm.target.kind}: {message}"
+        if all(fault.message != line for fault in findings.faults):
+            findings.add(path, line)
+    if len(told) > MOST_TOLD:
+        findings.once("axes.points", f"{len(told) - MOST_TOLD} more points have such a fault")
+
+
+def _check_n(axes: Axes, pairs: Pairs, default_k: int, search: Search, findings: Findings) -> None:
+    for d, k in pairs:
+        ends = axes.n_range(d, k, default_k, findings)
+        if ends and search.kind == "threshold" and ends[0] == ends[1]:
+            findings.once(
+                "axes.n",
+                f"the single value {ends[0]} at d = {d}, k = {k}; a threshold is sought in a "
+                'range, such as {low: d, high: "4*d"}',
+            )
+
+
+def _check_count(
+    arms: Sequence[Arm],
+    axes: Axes,
+    pairs: dict[int, Pairs],
+    search: Search,
+    findings: Findings,
+) -> None:
+    most = max((len(found) for found in pairs.values()), default=0)
+    if search.kind == "threshold" and most > MOST_THRESHOLDS:
+        findings.add(
+            "axes", f"{most:,} thresholds; an adaptive search takes at most {MOST_THRESHOLDS:,}"
+        )
+    if search.kind == "grid":
+        cells = sum(_cells(axes, pairs[arm.target.default_k], arm.target.default_k) for arm in arms)
+        if cells > MOST_CELLS:
+            findings.add("axes", f"{cells:,} points (d, n, k); a grid has at most {MOST_CELLS:,}")
+
+
+def _cells(axes: Axes, pairs: Pairs, default_k: int) -> int:
+    if isinstance(axes.n, Range) and axes.n.count is not None:
+        return len(pairs) * axes.n.count  # an upper bound, without listing them
+    return sum(len(axes.n_values(d, k, default_k, Findings())) for d, k in pairs)
+
+
+def check_theory(
+    arms: Sequence[Arm], axes: Axes, theory: Sequence[Theory], findings: Findings
+) -> None:
+    """Every entry has a value above 0 wherever it applies."""
+    for arm in arms:
+        pairs = axes.pairs(arm.target.default_k, Findings())
+        for place, entry in enumerate(theory):
+            _check_entry(arm, pairs, entry, f"theory.{place}", findings)
+
+
+def _check_entry(arm: Arm, pairs: Pairs, entry: Theory, path: str, findings: Findings) -> None:
+    for d, k in pairs:
+        try:
+            value = entry.at(arm, d, k)
+        except ExpressionError as fault:
+            findings.once(path, str(fault))
+            return
+        if value is not None and value.n_star <= 0:
+            findings.once(
+                path, f"n_star is {number(value.n_star)} at d = {d}, k = {k}; it must be above 0"
+            )
+            return
+
+
+def check_fields(arms: Sequence[Arm], search: Search, findings: Findings) -> None:
+    """Every tuned field belongs to every arm's learner and takes the values offered."""
+    for arm in arms:
+        for name, tunable in search.fields.items():
+            path = f"search.fields.{name}"
+            known = [field for field in type(arm.learner).model_fields if field != "kind"]
+            if name not in known:
+                findings.once(path, unknown_word(name, known, f"field of {arm.learner.kind}"))
+            elif not takes_list(type(arm.learner), name):
+                _check_values(arm.learner, name, tunable.ends, path, findings)
+
+
+def _check_values(
+    learner: Learner, name: str, values: Sequence[object], path: str, findings: Findings
+) -> None:
+    for value in values:
+        try:
+            type(learner).model_validate({**learner.model_dump(), name: value})
+        except ValueError as error:
+            words = str(error).splitlines()[-2].strip() if "\n" in str(error) else str(error)
+            findings.once(path, f"{learner.kind} does not take {value}: {words}")

@@ -1,0 +1,111 @@
+"""What theory says of a threshold, to be drawn and compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from orchestrator.domain.learner import Learner
+from orchestrator.domain.plugin import Plugin
+from orchestrator.domain.target import Target
+from orchestrator.spec.expressions import Condition, Expression
+from orchestrator.spec.parts import Arm
+
+TheoryKind = Literal["exact", "asymptotic", "measured"]
+THEORY_KINDS: tuple[TheoryKind, ...] = get_args(TheoryKind)
+
+
+@dataclass(frozen=True)
+class TheoryValue:
+    """The threshold that theory gives at one (d, k), in the units of n."""
+
+    n_star: float
+    kind: TheoryKind
+    source: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: n_star at (d, k), at every k where the line names none."""
+
+    d: int
+    k: int | None
+    n_star: float
+
+    @property
+    def as_words(self) -> dict[str, Any]:
+        """What a file would say."""
+        k = {} if self.k is None else {"k": self.k}
+        return {"d": self.d, **k, "n_star": self.n_star}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The plug-ins an entry speaks of: a kind, settings that must all be equal, or both."""
+
+    kind: str | None
+    settings: Mapping[str, Any]
+
+    def fits(self, plugin: Plugin) -> bool:
+        """Whether the plug-in is of that kind and has those settings."""
+        if self.kind is not None and plugin.kind != self.kind:
+            return False
+        return all(
+            name in plugin.settings and plugin.settings[name] == value
+            for name, value in self.settings.items()
+        )
+
+    @property
+    def as_word(self) -> str | dict[str, Any]:
+        """What a file would say."""
+        if not self.settings and self.kind is not None:
+            return self.kind
+        kind = {} if self.kind is None else {"kind": self.kind}
+        return {**kind, **self.settings}
+
+
+@dataclass(frozen=True)
+class Theory:
+    """One entry: an expression or a table, and where it applies."""
+
+    kind: TheoryKind
+    source: str = ""
+    n_star: Expression | None = None
+    table: tuple[Row, ...] = ()
+    where: Condition | None = None
+    target: Chosen | None = None
+    learner: Chosen | None = None
+
+    def applies_to(self, target: Target, learner: Learner) -> bool:
+        """Whether the entry speaks of that pair."""
+        fits_target = self.target is None or self.target.fits(target)
+        return fits_target and (self.learner is None or self.learner.fits(learner))
+
+    def at(self, arm: Arm, d: int, k: int) -> TheoryValue | None:
+        """The value at (d, k); None where the entry says nothing.
+
+        Raises `ExpressionError` where its expression has no value.
+        """
+        if not self.applies_to(arm.target, arm.learner):
+            return None
+        if self.where is not None and not self.where.holds(d=d, k=k):
+            return None
+        if self.n_star is not None:
+            return TheoryValue(float(self.n_star.at(d=d, k=k)), self.kind, self.source)
+        for row in self.table:
+            if row.d == d and row.k in (None, k):
+                return TheoryValue(row.n_star, self.kind, self.source)
+        return None
+
+    @property
+    def as_words(self) -> dict[str, Any]:
+        """What a file would say; words that were not given are left out."""
+        words = {
+            "kind": self.kind,
+            "source": self.source,
+            "n_star": self.n_star and self.n_star.as_word,
+            "table": [row.as_words for row in self.table],
+            "where": self.where and self.where.text,
+            "target": self.target and self.target.as_word,
+            "learner": self.learner and self.learner.as_word,
+        }
+        return {word: value for word, value in words.items() if value not in (None, [], "")}
