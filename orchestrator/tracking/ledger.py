@@ -5,49 +5,24 @@ where the trials stand, settle those whose attempt is the newest, close the atte
 MLflow must be told, once for every sweep that asked for the trial.
 """
 
-import os
-import socket
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
-from sqlalchemy import (
-    Connection,
-    bindparam,
-    delete,
-    insert,
-    literal,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, insert, select, update
 
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import PluginError, SweepInUse
 from orchestrator.plan.asks import Ask
 from orchestrator.ports import Member, Settled, StoppedBy, SweepRecord, SweepStatus
-from orchestrator.tracking import queries, rows
+from orchestrator.tracking import queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import Lock, lock_for
-from orchestrator.tracking.schema import (
-    artifacts,
-    attempts,
-    builds,
-    cells,
-    drivers,
-    members,
-    outbox,
-    rounds,
-    sweeps,
-    trials,
-)
-
-COMMITTED = "committed"
-SUPERSEDED = "superseded by a newer attempt"
-DRIVER_ENDED = "interrupted"
-GIVEN_UP = "given up"
+from orchestrator.tracking.schema import drivers, members, rounds, sweeps
 
 
 class Mirror(Protocol):
@@ -79,47 +54,42 @@ class Ledger:
         self._lock: Lock | None = None
         self._sweep = ""
         self._epoch = 0
+        self._published: dict[str, float] = {}
 
-    # The sweep
+    # the sweep
 
     def open(self, record: SweepRecord) -> SweepRecord:
         """See `Tracker.open`."""
         if self._lock is not None:
             raise RuntimeError(f"this tracker holds sweep {self._sweep}; close it first")
-        with self.database.reading() as connection:  # an unknown sweep has no lock to fight for
-            driver = connection.execute(
-                select(drivers).where(drivers.c.sweep == record.id)
-            ).one_or_none()
         lock = lock_for(self.database, record.id)
         if not lock.take():
-            held = f" by pid {driver.pid} on {driver.host}" if driver else ""
             raise SweepInUse(
-                f"sweep {record.id} ({record.name}) is being answered{held}; wait for it, "
-                f"or look at it with: phasefront status {record.id}"
+                f"sweep {record.id} ({record.name}) is being answered{self._driver(record.id)}; "
+                f"wait for it, or look at it with: phasefront status {record.id}"
             )
         try:
-            self._epoch = self._enter(record)
+            found = self._enter(record)
         except BaseException:
             lock.release()
             raise
-        self._lock, self._sweep = lock, record.id
+        self._lock = lock
         if self._mirror is not None:
             self._mirror.start(record.id)
-        with self.database.reading() as connection:
-            found = queries.sweep_record(connection, record.id)
-        assert found is not None
         return found
 
     def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:
         """See `Tracker.finish`."""
+        now = self._clock()
         with self._writing() as connection:
-            self._end_attempts(connection)
+            writes.end_all_attempts(connection, self._sweep, now)
             connection.execute(
                 update(sweeps)
                 .where(sweeps.c.id == self._sweep)
-                .values(status=status, stopped_by=stopped_by, ended=self._clock())
+                .values(status=status, stopped_by=stopped_by, ended=now)
             )
-            self._queue(connection, "sweep")
+            writes.queue(connection, self._sweep, "sweep", now)
+        self._wake()
 
     def close(self, drain_s: float = 60.0) -> bool:
         """See `Tracker.close`."""
@@ -132,7 +102,7 @@ class Ledger:
             self._lock = None
             self.database.close()
 
-    # Rounds and trials
+    # rounds and trials
 
     def rounds(self) -> list[list[Ask]]:
         """See `Tracker.rounds`."""
@@ -144,11 +114,16 @@ class Ledger:
     ) -> None:
         """See `Tracker.record_round`."""
         with self._writing() as connection:
-            row = {"sweep": self._sweep, "number": number, "asks": rows.asks_json(asks)}
-            if self._add(connection, rounds, [row]) == 0:
+            same = (rounds.c.sweep == self._sweep, rounds.c.number == number)
+            if connection.execute(select(rounds.c.number).where(*same)).first() is not None:
                 return
-            self._add_members(connection, number, trials)
-            self._queue_settled(connection, number)
+            connection.execute(
+                insert(rounds).values(sweep=self._sweep, number=number, asks=rows.asks_json(asks))
+            )
+            writes.add_members(connection, self._sweep, number, trials)
+            cached = (members.c.sweep == self._sweep, members.c.round == number, members.c.cached)
+            writes.queue_trials(connection, self._clock(), *cached)
+        self._wake()
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""
@@ -168,7 +143,8 @@ class Ledger:
                     raise PluginError(
                         f"sweep {self._sweep} asked for trials of an older revision of "
                         f"{member.trial.cell.target.kind} or {member.trial.cell.learner.kind}; "
-                        "they cannot be run by this version. Ask again under another seed: --set seed=…"
+                        "they cannot be run by this version. Ask again with another seed: "
+                        "--set seed=…"
                     )
                 found.append(member)
         return found
@@ -177,11 +153,8 @@ class Ledger:
         """See `Tracker.begin`."""
         with self._writing() as connection:
             stand = queries.states(connection, keys)
-            begun = {key: stand[key][1] + 1 for key in keys if stand[key][0] == "open"}
-            if begun:
-                self._end_older(connection, begun, stand)
-                self._start_attempts(connection, begun)
-        return begun
+            unsettled = {key: stand[key][1] for key in keys if stand[key][0] == "open"}
+            return writes.start_attempts(connection, self._sweep, unsettled, self._clock())
 
     def commit(
         self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
@@ -193,64 +166,73 @@ class Ledger:
             for result in results:
                 if stand.get(result.key) == ("open", attempts.get(result.key)):
                     accepted.setdefault(result.key, result)
-            if accepted:
-                self._settle(
-                    connection,
-                    [
-                        rows.settled_row(
-                            "done",
-                            key,
-                            attempts[key],
-                            result.outcome.value,
-                            result.measures,
-                            result.seconds,
-                        )
-                        | {"at_key": key, "place": where}
-                        for key, result in accepted.items()
-                    ],
-                    COMMITTED,
-                )
+            settling = {
+                key: rows.settled_row(key, "done", attempts[key], result)
+                for key, result in accepted.items()
+            }
+            writes.settle(connection, settling, self._clock(), writes.COMMITTED, where)
         self._wake()
         return [result.key for result in results if accepted.get(result.key) is not result]
-
-    def give_up(self, key: str, reasons: Sequence[str]) -> None:
-        """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
-        with self._writing() as connection:
-            state, attempt = queries.states(connection, [key])[key]
-            if state == "open":
-                row = rows.settled_row("gap", key, attempt, reasons=reasons)
-                self._settle(connection, [row | {"at_key": key, "place": ""}], GIVEN_UP)
-        self._wake()
 
     def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
         """See `Tracker.charge`. An attempt that has ended keeps its reason."""
         with self._writing() as connection:
-            connection.execute(
-                update(attempts)
-                .where(
-                    attempts.c.key == key,
-                    attempts.c.attempt == attempt,
-                    attempts.c.ended.is_(None),
-                )
-                .values(ended=self._clock(), reason=reason, charge=charge, place=where)
-            )
+            now = self._clock()
+            writes.end_attempts(connection, [(key, attempt)], now, reason, charge, where)
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """See `Tracker.charges`."""
         with self.database.reading() as connection:
             return queries.charged(connection, keys)
 
-    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
-        """See `Tracker.publish`. Metrics that are not finite are left out: MLflow alters them."""
-        finite = {name: value for name, value in metrics.items() if abs(value) < float("inf")}
+    def give_up(self, key: str, reasons: Sequence[str]) -> None:
+        """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
         with self._writing() as connection:
-            if finite:
-                self._queue(connection, "metrics", payload=canonical_json(finite))
-            for path, content in artifacts.items():
-                self._put_artifact(connection, path, content)
+            state, attempt = queries.states(connection, [key])[key]
+            if state == "open":
+                row = rows.settled_row(key, "gap", attempt, reasons=reasons)
+                writes.settle(connection, {key: row}, self._clock(), writes.GIVEN_UP)
         self._wake()
 
-    # Inside a transaction
+    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
+        """See `Tracker.publish`. Metrics that are not finite, or have not changed, are left out."""
+        new = {
+            name: value
+            for name, value in metrics.items()
+            if math.isfinite(value) and self._published.get(name) != value
+        }
+        if not new and not artifacts:
+            return
+        now = self._clock()
+        with self._writing() as connection:
+            if new:
+                payload = canonical_json(new)
+                writes.queue(connection, self._sweep, "metrics", now, payload=payload)
+            for path, content in artifacts.items():
+                writes.put_artifact(connection, self._sweep, path, content, now)
+        self._published.update(new)
+        self._wake()
+
+    # the driver's hold
+
+    def _enter(self, record: SweepRecord) -> SweepRecord:
+        now = self._clock()
+        running = replace(record, status="running", stopped_by=None, ended=None)
+        with self.database.writing() as connection:
+            self._epoch = writes.enter(connection, running, now)
+            writes.end_all_attempts(connection, record.id, now)
+            writes.queue(connection, record.id, "sweep", now)
+            found = queries.sweep_record(connection, record.id)
+        assert found is not None
+        self._sweep = record.id
+        self._published = {}
+        return found
+
+    def _driver(self, sweep: str) -> str:
+        query = select(drivers.c.pid, drivers.c.host).where(drivers.c.sweep == sweep)
+        with self.database.reading() as connection:
+            driver = connection.execute(query).one_or_none()
+        return f" by pid {driver.pid} on {driver.host}" if driver else ""
 
     def _held(self) -> str:
         if self._lock is None:
@@ -259,212 +241,17 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction of the driver that still holds the sweep."""
+        """A transaction of the driver that still holds the sweep; see `locks` for the epoch."""
         self._held()
         with self.database.writing() as connection:
-            driver = connection.execute(select(drivers).where(drivers.c.sweep == self._sweep)).one()
-            if driver.epoch != self._epoch:
+            query = select(drivers.c.epoch).where(drivers.c.sweep == self._sweep)
+            if connection.execute(query).scalar() != self._epoch:
                 raise SweepInUse(
-                    f"sweep {self._sweep} was taken over by pid {driver.pid} on {driver.host}"
+                    f"sweep {self._sweep} was taken over by another driver; "
+                    f"look at it with: phasefront status {self._sweep}"
                 )
             yield connection
 
     def _wake(self) -> None:
         if self._mirror is not None:
             self._mirror.wake()
-
-    def _enter(self, record: SweepRecord) -> int:
-        """Create or join the sweep as its driver; the new epoch."""
-        self._sweep = record.id
-        with self.database.writing() as connection:
-            fresh = rows.sweep_row(record) | {
-                "status": "running",
-                "stopped_by": None,
-                "ended": None,
-            }
-            if self._add(connection, sweeps, [fresh]) == 0:
-                kept = ("id", "name", "spec_json", "started", "mlflow_run")
-                again = {name: value for name, value in fresh.items() if name not in kept}
-                connection.execute(update(sweeps).where(sweeps.c.id == record.id).values(**again))
-            self._end_attempts(connection)
-            self._queue(connection, "sweep")
-            build = {"id": rows.build_id(rows.versions()), "versions": rows.versions()}
-            self._add(connection, builds, [build])
-            return self._next_epoch(connection)
-
-    def _next_epoch(self, connection: Connection) -> int:
-        known = connection.execute(
-            select(drivers.c.epoch).where(drivers.c.sweep == self._sweep)
-        ).scalar()
-        epoch = (known or 0) + 1
-        row = {
-            "sweep": self._sweep,
-            "epoch": epoch,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": self._clock(),
-        }
-        connection.execute(delete(drivers).where(drivers.c.sweep == self._sweep))
-        connection.execute(insert(drivers).values(row))
-        return int(epoch)
-
-    def _add(self, connection: Connection, table: Any, new: Sequence[Mapping[str, Any]]) -> int:
-        """Insert those rows whose primary key is new; how many, where one row was given."""
-        if not new:
-            return 0
-        dialect = sqlite if self.database.is_sqlite else postgresql
-        statement = dialect.insert(table).on_conflict_do_nothing()
-        if len(new) == 1:
-            return int(connection.execute(statement.values(dict(new[0]))).rowcount)
-        connection.execute(statement, [dict(row) for row in new])
-        return len(new)
-
-    def _add_members(
-        self, connection: Connection, number: int, asked: Sequence[tuple[int, Trial]]
-    ) -> None:
-        own_cells = {trial.cell.key: trial.cell for _, trial in asked}
-        self._add(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
-        self._add(connection, trials, [rows.trial_row(trial) for _, trial in asked])
-        stand = queries.states(connection, [trial.key for _, trial in asked])
-        self._add(
-            connection,
-            members,
-            [
-                {
-                    "sweep": self._sweep,
-                    "key": trial.key,
-                    "arm": arm,
-                    "round": number,
-                    "position": position,
-                    "cached": stand[trial.key][0] != "open",
-                }
-                for position, (arm, trial) in enumerate(asked)
-            ],
-        )
-
-    def _queue(
-        self, connection: Connection, kind: str, subject: str = "", payload: str | None = None
-    ) -> None:
-        row = {"sweep": self._sweep, "kind": kind, "subject": subject, "payload": payload}
-        connection.execute(insert(outbox).values(**row, queued=self._clock(), sent=False))
-
-    def _queue_settled(self, connection: Connection, number: int) -> None:
-        """Queue the members of a round that were settled before it asked."""
-        self._queue_trials(
-            connection,
-            members.c.sweep == self._sweep,
-            members.c.round == number,
-            members.c.cached,
-        )
-
-    def _queue_trials(self, connection: Connection, *where: Any) -> None:
-        chosen = (
-            select(
-                members.c.sweep,
-                literal("trial"),
-                members.c.key,
-                literal(self._clock()),
-                literal(False),
-            )
-            .where(*where)
-            .order_by(members.c.sweep, members.c.round, members.c.position)
-        )
-        names = ["sweep", "kind", "subject", "queued", "sent"]
-        connection.execute(insert(outbox).from_select(names, chosen))
-
-    def _end_attempts(self, connection: Connection) -> None:
-        """Close what this sweep's drivers left open; nobody is charged for a driver's end."""
-        connection.execute(
-            update(attempts)
-            .where(attempts.c.sweep == self._sweep, attempts.c.ended.is_(None))
-            .values(ended=self._clock(), reason=DRIVER_ENDED)
-        )
-
-    def _end_older(
-        self,
-        connection: Connection,
-        begun: Mapping[str, int],
-        stand: Mapping[str, tuple[str, int]],
-    ) -> None:
-        older = [{"at_key": key, "at": stand[key][1]} for key in begun if stand[key][1] > 0]
-        if older:
-            connection.execute(
-                _END_ATTEMPT, [_ended(row, self._clock(), SUPERSEDED) for row in older]
-            )
-
-    def _start_attempts(self, connection: Connection, begun: Mapping[str, int]) -> None:
-        connection.execute(
-            update(trials)
-            .where(trials.c.key == bindparam("at_key"))
-            .values(attempt=bindparam("new_attempt")),
-            [{"at_key": key, "new_attempt": number} for key, number in begun.items()],
-        )
-        started = self._clock()
-        connection.execute(
-            insert(attempts),
-            [
-                {
-                    "key": key,
-                    "attempt": number,
-                    "sweep": self._sweep,
-                    "started": started,
-                    "charge": 0,
-                    "place": "",
-                }
-                for key, number in begun.items()
-            ],
-        )
-
-    def _settle(self, connection: Connection, settling: list[dict[str, Any]], reason: str) -> None:
-        """Write what came of trials, close their newest attempts, queue them for their sweeps."""
-        now = self._clock()
-        build = rows.build_id(rows.versions())
-        connection.execute(_SETTLE, [row | {"settled": now, "build": build} for row in settling])
-        connection.execute(
-            _END_ATTEMPT,
-            [
-                _ended({"at_key": row["at_key"], "at": row["attempt"]}, now, reason, row["place"])
-                for row in settling
-            ],
-        )
-        for chunk in queries.chunks([row["at_key"] for row in settling]):
-            self._queue_trials(connection, members.c.key.in_(chunk))
-
-    def _put_artifact(self, connection: Connection, path: str, content: bytes) -> None:
-        mine = (artifacts.c.sweep == self._sweep, artifacts.c.path == path)
-        connection.execute(delete(artifacts).where(*mine))
-        connection.execute(insert(artifacts).values(sweep=self._sweep, path=path, content=content))
-        self._queue(connection, "artifact", subject=path)
-
-
-_SETTLE = (
-    update(trials)
-    .where(trials.c.key == bindparam("at_key"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                *("state", "attempt", "outcome", "measures", "seconds", "settled"),
-                *("place", "build", "reasons", "checksum"),
-            )
-        }
-    )
-)
-
-_END_ATTEMPT = (
-    update(attempts)
-    .where(
-        attempts.c.key == bindparam("at_key"),
-        attempts.c.attempt == bindparam("at"),
-        attempts.c.ended.is_(None),
-    )
-    .values(
-        ended=bindparam("at_time"),
-        reason=bindparam("why"),
-        place=bindparam("at_place"),
-    )
-)
-
-
-def _ended(row: dict[str, Any], now: float, reason: str, place: str = "") -> dict[str, Any]:
-    return {**row, "at_time": now, "why": reason, "at_place": place}

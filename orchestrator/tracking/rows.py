@@ -52,13 +52,11 @@ def trial_row(trial: Trial) -> dict[str, Any]:
 
 
 def settled_row(
-    state: str,
     key: str,
+    state: str,
     attempt: int,
-    outcome: str | None = None,
-    measures: Mapping[str, float] | None = None,
-    seconds: float | None = None,
-    reasons: Sequence[str] | None = None,
+    result: Result | None = None,
+    reasons: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The columns of `trials` that settling a trial writes, with their checksum.
 
@@ -67,10 +65,10 @@ def settled_row(
     row: dict[str, Any] = {
         "state": state,
         "attempt": attempt,
-        "outcome": outcome,
-        "measures": None if measures is None else canonical_json(dict(measures)),
-        "seconds": seconds,
-        "reasons": None if reasons is None else canonical_json(list(reasons)),
+        "outcome": result.outcome.value if result else None,
+        "measures": canonical_json(dict(result.measures)) if result else None,
+        "seconds": result.seconds if result else None,
+        "reasons": canonical_json(list(reasons)),
     }
     return {**row, "checksum": checksum(key, row)}
 
@@ -126,8 +124,7 @@ class Decoder:
         if row.state == "done":
             measures = json.loads(row.measures)
             result = Result(row.key, Outcome(row.outcome), measures, row.seconds)
-        reasons = tuple(json.loads(row.reasons)) if row.reasons else ()
-        return Settled(self.trial(row), result, row.attempt, reasons)
+        return Settled(self.trial(row), result, row.attempt, tuple(json.loads(row.reasons)))
 
 
 def is_current(row: Row[Any], trial: Trial) -> bool:

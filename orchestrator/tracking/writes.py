@@ -1,0 +1,223 @@
+"""What is written to the ledger, statement by statement, inside a driver's transaction.
+
+Statements over many rows are sent once with all their rows. `now` is seconds since the epoch.
+"""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.domain.trial import Trial
+from orchestrator.ports import SweepRecord
+from orchestrator.tracking import queries, rows
+from orchestrator.tracking.schema import (
+    artifacts,
+    attempts,
+    builds,
+    cells,
+    drivers,
+    members,
+    outbox,
+    sweeps,
+    trials,
+)
+
+COMMITTED = "committed"
+SUPERSEDED = "superseded by a newer attempt"
+DRIVER_ENDED = "interrupted"
+GIVEN_UP = "given up"
+
+_SETTLED_COLUMNS = (
+    *("state", "attempt", "outcome", "measures", "seconds", "settled"),
+    *("place", "build", "reasons", "checksum"),
+)
+
+_SETTLE = (
+    update(trials)
+    .where(trials.c.key == bindparam("at_key"))
+    .values({name: bindparam(name) for name in _SETTLED_COLUMNS})
+)
+
+_BEGIN = (
+    update(trials)
+    .where(trials.c.key == bindparam("at_key"))
+    .values(attempt=bindparam("new_attempt"))
+)
+
+_END_ATTEMPT = (
+    update(attempts)
+    .where(
+        attempts.c.key == bindparam("at_key"),
+        attempts.c.attempt == bindparam("at_attempt"),
+        attempts.c.ended.is_(None),
+    )
+    .values({name: bindparam(f"new_{name}") for name in ("ended", "reason", "charge", "place")})
+)
+
+
+def add_new(connection: Connection, table: Table, new: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those rows whose primary key is not there yet."""
+    if new:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(table).on_conflict_do_nothing()
+        connection.execute(statement, [dict(row) for row in new])
+
+
+def enter(connection: Connection, record: SweepRecord, now: float) -> int:
+    """Create the running sweep, or join it and keep its beginning; this driver's epoch."""
+    row = rows.sweep_row(record)
+    if queries.sweep_record(connection, record.id) is None:
+        connection.execute(insert(sweeps).values(row))
+    else:
+        kept = ("id", "name", "spec_json", "started", "mlflow_run")
+        again = {name: value for name, value in row.items() if name not in kept}
+        connection.execute(update(sweeps).where(sweeps.c.id == record.id).values(**again))
+    build = {"id": rows.build_id(rows.versions()), "versions": rows.versions()}
+    add_new(connection, builds, [build])
+    return _take_wheel(connection, record.id, now)
+
+
+def _take_wheel(connection: Connection, sweep: str, now: float) -> int:
+    mine = drivers.c.sweep == sweep
+    epoch = (connection.execute(select(drivers.c.epoch).where(mine)).scalar() or 0) + 1
+    connection.execute(delete(drivers).where(mine))
+    connection.execute(
+        insert(drivers).values(
+            sweep=sweep, epoch=epoch, host=socket.gethostname(), pid=os.getpid(), since=now
+        )
+    )
+    return int(epoch)
+
+
+def add_members(
+    connection: Connection, sweep: str, number: int, asked: Sequence[tuple[int, Trial]]
+) -> None:
+    """Add a round's trials, with their arms, to the sweep; those it has already stay put."""
+    own_cells = {trial.cell.key: trial.cell for _, trial in asked}
+    add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
+    add_new(connection, trials, [rows.trial_row(trial) for _, trial in asked])
+    stand = queries.states(connection, [trial.key for _, trial in asked])
+    new = [
+        {
+            "sweep": sweep,
+            "key": trial.key,
+            "arm": arm,
+            "round": number,
+            "position": position,
+            "cached": stand[trial.key][0] != "open",
+        }
+        for position, (arm, trial) in enumerate(asked)
+    ]
+    add_new(connection, members, new)
+
+
+def start_attempts(
+    connection: Connection, sweep: str, stand: Mapping[str, int], now: float
+) -> dict[str, int]:
+    """Begin a new attempt of each key in `stand`, which maps it to its newest attempt so far."""
+    begun = {key: attempt + 1 for key, attempt in stand.items()}
+    if not begun:
+        return begun
+    older = [(key, attempt) for key, attempt in stand.items() if attempt > 0]
+    end_attempts(connection, older, now, SUPERSEDED)
+    connection.execute(
+        _BEGIN, [{"at_key": key, "new_attempt": attempt} for key, attempt in begun.items()]
+    )
+    first = {"sweep": sweep, "started": now, "charge": 0, "place": ""}
+    connection.execute(
+        insert(attempts),
+        [{"key": key, "attempt": attempt, **first} for key, attempt in begun.items()],
+    )
+    return begun
+
+
+def end_attempts(
+    connection: Connection,
+    ending: Sequence[tuple[str, int]],
+    now: float,
+    reason: str,
+    charge: int = 0,
+    place: str = "",
+) -> None:
+    """Close those (key, attempt) that are still open; one that has ended keeps its reason."""
+    new = {"new_ended": now, "new_reason": reason, "new_charge": charge, "new_place": place}
+    if ending:
+        connection.execute(
+            _END_ATTEMPT,
+            [{"at_key": key, "at_attempt": attempt, **new} for key, attempt in ending],
+        )
+
+
+def end_all_attempts(connection: Connection, sweep: str, now: float) -> None:
+    """Close what this sweep's drivers left open; nobody is charged for a driver's end."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.sweep == sweep, attempts.c.ended.is_(None))
+        .values(ended=now, reason=DRIVER_ENDED)
+    )
+
+
+def settle(
+    connection: Connection,
+    settling: Mapping[str, Mapping[str, Any]],
+    now: float,
+    reason: str,
+    place: str = "",
+) -> None:
+    """Write what came of trials (rows of `rows.settled_row` by key), close their newest attempts,
+    and queue them for every sweep that asked for them.
+    """
+    if not settling:
+        return
+    same = {"settled": now, "place": place, "build": rows.build_id(rows.versions())}
+    connection.execute(_SETTLE, [{"at_key": key, **row, **same} for key, row in settling.items()])
+    ending = [(key, row["attempt"]) for key, row in settling.items()]
+    end_attempts(connection, ending, now, reason, place=place)
+    for chunk in queries.chunks(list(settling)):
+        queue_trials(connection, now, members.c.key.in_(chunk))
+
+
+def queue(
+    connection: Connection,
+    sweep: str,
+    kind: str,
+    now: float,
+    subject: str = "",
+    payload: str | None = None,
+) -> None:
+    """Queue one thing that MLflow must be told of a sweep."""
+    row = {"sweep": sweep, "kind": kind, "subject": subject, "payload": payload}
+    connection.execute(insert(outbox).values(**row, queued=now, sent=False))
+
+
+def queue_trials(connection: Connection, now: float, *where: ColumnElement[bool]) -> None:
+    """Queue the members that `where` chooses, which are settled."""
+    chosen = (
+        select(members.c.sweep, literal("trial"), members.c.key, literal(now), literal(False))
+        .where(*where)
+        .order_by(members.c.sweep, members.c.round, members.c.position)
+    )
+    names = ["sweep", "kind", "subject", "queued", "sent"]
+    connection.execute(insert(outbox).from_select(names, chosen))
+
+
+def put_artifact(connection: Connection, sweep: str, path: str, content: bytes, now: float) -> None:
+    """Keep the newest content of an artifact until MLflow has it."""
+    mine = (artifacts.c.sweep == sweep, artifacts.c.path == path)
+    connection.execute(delete(artifacts).where(*mine))
+    connection.execute(insert(artifacts).values(sweep=sweep, path=path, content=content))
+    queue(connection, sweep, "artifact", now, subject=path)

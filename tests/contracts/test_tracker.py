@@ -1,0 +1,266 @@
+"""Every tracker keeps the port's promises: in memory, on SQLite and on PostgreSQL."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.learner import Outcome
+from orchestrator.domain.point import Point
+from orchestrator.errors import SweepInUse
+from orchestrator.plan.asks import Ask
+from orchestrator.ports import Tracker
+from orchestrator.tracking import Memory, MemoryTracker
+from orchestrator.tracking.database import Database
+from orchestrator.tracking.ledger import Ledger
+from tests.tracking.values import (
+    a_result,
+    a_sweep,
+    a_trial,
+    borrowed_postgres,
+    empty_postgres,
+    some_trials,
+)
+
+Make = Callable[[], Tracker]
+ASKS = [Ask(0, Point(d=10, n=20, k=1), 3), Ask(1, Point(d=10, n=24, k=1), 1, {"steps": 100})]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    yield from borrowed_postgres()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    """Makes trackers that share one truth, as drivers of one ledger do."""
+    memory, url, made = Memory(), f"sqlite:///{tmp_path / 'ledger.db'}", []
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").replace("postgresql:", "postgresql+psycopg:", 1)
+        empty_postgres(request.getfixturevalue("postgres"))
+
+    def make() -> Tracker:
+        in_memory = request.param == "memory"
+        made.append(MemoryTracker(memory) if in_memory else Ledger(Database(url)))
+        return made[-1]
+
+    yield make
+    for tracker in made:
+        tracker.close()
+        if isinstance(tracker, Ledger):
+            tracker.database.close()
+
+
+@pytest.fixture
+def tracker(make: Make) -> Tracker:
+    """A tracker with a sweep open and three trials asked for."""
+    tracker = make()
+    tracker.open(a_sweep())
+    tracker.record_round(0, ASKS, [(0, trial) for trial in some_trials(3)])
+    return tracker
+
+
+def done(tracker: Tracker, *results: object) -> list[str]:
+    keys = [result.key for result in results]
+    return tracker.commit(results, tracker.begin(keys), where="here")
+
+
+def states(tracker: Tracker) -> list[str]:
+    return [member.state for member in tracker.members()]
+
+
+def test_a_committed_result_reads_back_bit_for_bit(tracker: Tracker):
+    trial = a_trial()
+    exact = {"a": 0.1, "b": 1 / 3, "c": 5e-324, "d": -0.0, "e": 1.7976931348623157e308, "f": 2.0}
+    result = a_result(trial, Outcome.OUT_OF_BUDGET, **exact)
+    assert done(tracker, result) == []
+    settled = tracker.settled([trial.key])[trial.key]
+    assert settled.result == result
+    assert math.copysign(1.0, settled.result.measures["d"]) == -1.0
+    assert settled.trial == trial
+    assert settled.trial.key == trial.key
+    assert settled.attempt == 1
+    assert not settled.is_gap
+
+
+def test_a_trial_that_diverged_may_have_no_measures(tracker: Tracker):
+    trial = a_trial()
+    attempts = tracker.begin([trial.key])
+    assert tracker.commit([replace_measures(a_result(trial, Outcome.DIVERGED))], attempts) == []
+    assert tracker.settled([trial.key])[trial.key].result.measures == {}
+
+
+def replace_measures(result):
+    return type(result)(result.key, result.outcome, {}, result.seconds)
+
+
+def test_only_settled_keys_are_settled(tracker: Tracker):
+    first, second, _ = some_trials(3)
+    done(tracker, a_result(first))
+    assert list(tracker.settled([first.key, second.key, "f" * 32])) == [first.key]
+    assert tracker.settled([]) == {}
+
+
+def test_a_stale_attempt_is_refused_and_the_newest_accepted(tracker: Tracker):
+    trial = a_trial()
+    stale, newest = tracker.begin([trial.key]), tracker.begin([trial.key])
+    assert (stale[trial.key], newest[trial.key]) == (1, 2)
+    assert tracker.commit([a_result(trial, train_error=1.0)], stale) == [trial.key]
+    assert tracker.settled([trial.key]) == {}
+    assert tracker.commit([a_result(trial, train_error=2.0)], newest) == []
+    assert tracker.settled([trial.key])[trial.key].result.measures == {"train_error": 2.0}
+
+
+def test_a_key_is_committed_once(tracker: Tracker):
+    trial = a_trial()
+    attempts = tracker.begin([trial.key])
+    first, second = a_result(trial, train_error=1.0), a_result(trial, train_error=2.0)
+    assert tracker.commit([first, second], attempts) == [trial.key]
+    assert tracker.commit([second], attempts) == [trial.key]
+    assert tracker.settled([trial.key])[trial.key].result == first
+
+
+def test_a_result_that_was_never_begun_is_refused_and_its_pack_mates_are_not(tracker: Tracker):
+    first, second, third = some_trials(3)
+    attempts = tracker.begin([first.key])
+    results = [a_result(trial) for trial in (first, second, third)]
+    assert tracker.commit(results, attempts | {second.key: 1}) == [second.key, third.key]
+    assert list(tracker.settled([first.key, second.key, third.key])) == [first.key]
+
+
+def test_settled_keys_are_not_begun_again(tracker: Tracker):
+    first, second, _ = some_trials(3)
+    done(tracker, a_result(first))
+    assert tracker.begin([first.key, second.key]) == {second.key: 1}
+
+
+def test_charges_are_remembered_in_order_and_free_ones_left_out(tracker: Tracker):
+    first, second, _ = some_trials(3)
+    for reason, charge in [("worker died", 1), ("node lost", 0), ("out of memory", 1)]:
+        attempt = tracker.begin([first.key])[first.key]
+        tracker.charge(first.key, attempt, reason, charge, "gpu-03")
+    assert tracker.charges([first.key, second.key]) == {first.key: ("worker died", "out of memory")}
+
+
+def test_an_attempt_is_charged_once(tracker: Tracker):
+    trial = a_trial()
+    attempt = tracker.begin([trial.key])[trial.key]
+    tracker.charge(trial.key, attempt, "worker died", 1)
+    tracker.charge(trial.key, attempt, "worker died again", 1)
+    assert tracker.charges([trial.key]) == {trial.key: ("worker died",)}
+
+
+def test_a_trial_given_up_is_a_gap_with_its_reasons(tracker: Tracker):
+    trial = a_trial()
+    attempts = tracker.begin([trial.key])
+    tracker.give_up(trial.key, ["timed out", "timed out"])
+    settled = tracker.settled([trial.key])[trial.key]
+    assert settled.is_gap
+    assert settled.reasons == ("timed out", "timed out")
+    assert tracker.begin([trial.key]) == {}
+    assert tracker.commit([a_result(trial)], attempts) == [trial.key]
+
+
+def test_giving_up_does_not_undo_a_commit(tracker: Tracker):
+    trial = a_trial()
+    done(tracker, a_result(trial))
+    tracker.give_up(trial.key, ["too late"])
+    assert tracker.settled([trial.key])[trial.key].result == a_result(trial)
+
+
+def test_members_say_where_each_trial_stands(tracker: Tracker):
+    waiting, running, finished = some_trials(3)
+    tracker.begin([running.key])
+    done(tracker, a_result(finished))
+    members = tracker.members()
+    assert [member.trial for member in members] == [waiting, running, finished]
+    assert [member.state for member in members] == ["waiting", "running", "done"]
+    assert [member.settled is None for member in members] == [True, True, False]
+
+
+def test_a_charged_trial_waits_again(tracker: Tracker):
+    trial = a_trial()
+    tracker.charge(trial.key, tracker.begin([trial.key])[trial.key], "worker died", 1)
+    assert states(tracker) == ["waiting"] * 3
+
+
+def test_members_come_by_round_then_by_recording(tracker: Tracker):
+    later, sooner = a_trial(0, n=30), a_trial(0, n=21)
+    tracker.record_round(1, [], [(1, later), (0, sooner), (0, a_trial(0))])
+    members = [(member.round, member.arm, member.trial) for member in tracker.members()]
+    assert members == [(0, 0, trial) for trial in some_trials(3)] + [(1, 1, later), (1, 0, sooner)]
+
+
+def test_recording_a_round_again_does_nothing(tracker: Tracker):
+    before = tracker.members()
+    tracker.record_round(0, [], [(0, a_trial(99))])
+    assert tracker.members() == before
+    assert tracker.rounds() == [ASKS]
+
+
+def test_an_empty_round_is_a_round(tracker: Tracker):
+    tracker.record_round(1, [], [])
+    assert tracker.rounds() == [ASKS, []]
+
+
+def test_a_reopened_sweep_finds_everything_and_its_open_attempts_closed(make: Make, tracker):
+    finished, lost, _ = some_trials(3)
+    done(tracker, a_result(finished))
+    tracker.begin([lost.key])
+    tracker.finish("interrupted", "interrupted")
+    assert tracker.close()
+    again = make()
+    record = again.open(a_sweep(started=5000.0))
+    assert (record.status, record.started, record.stopped_by) == ("running", 1000.0, None)
+    assert again.rounds() == [ASKS]
+    assert states(again) == ["done", "waiting", "waiting"]
+    assert again.charges([lost.key]) == {}
+    assert again.begin([lost.key]) == {lost.key: 2}
+
+
+def test_another_sweep_reuses_what_was_settled(make: Make, tracker: Tracker):
+    finished, gap, fresh = some_trials(3)
+    done(tracker, a_result(finished))
+    tracker.give_up(gap.key, ["timed out"])
+    other = make()
+    other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [(0, finished), (0, gap), (0, fresh)])
+    assert states(other) == ["cached", "gap", "waiting"]
+    assert other.members()[0].settled.result == a_result(finished)
+    assert states(tracker) == ["done", "gap", "waiting"]
+
+
+def test_two_sweeps_that_ask_for_one_trial_share_its_result(make: Make, tracker: Tracker):
+    other = make()
+    other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [(0, a_trial())])
+    done(other, a_result(a_trial()))
+    assert states(tracker) == ["done", "waiting", "waiting"]
+    assert tracker.begin([a_trial().key]) == {}
+
+
+def test_a_second_driver_is_refused_until_the_first_lets_go(make: Make, tracker: Tracker):
+    second = make()
+    with pytest.raises(SweepInUse, match="0123456789abcdef"):
+        second.open(a_sweep())
+    tracker.close()
+    assert second.open(a_sweep()).id == a_sweep().id
+
+
+def test_two_sweeps_have_their_drivers_at_the_same_time(make: Make, tracker: Tracker):
+    other = make()
+    assert other.open(a_sweep("f" * 16, "other")).name == "other"
+
+
+def test_publishing_and_finishing_return(tracker: Tracker):
+    tracker.publish({"n_star": 20.1, "unknown": math.nan, "far": math.inf}, {"report.html": b"x"})
+    tracker.publish({}, {"report.html": b"y"})
+    tracker.finish("finished", "tolerance")
+    assert tracker.close()
+    assert tracker.close()
+
+
+def test_a_tracker_without_a_sweep_says_so(make: Make):
+    with pytest.raises(RuntimeError, match="open a sweep first"):
+        make().rounds()
