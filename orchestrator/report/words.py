@@ -87,7 +87,12 @@ def interval(threshold: Threshold) -> str:
 
 def exponent(value: Interval) -> str:
     """`1.98 (1.90 to 2.06)`, two decimals throughout: exponents are compared by eye."""
-    return f"{_signed(value.value)} ({_signed(value.low)} to {_signed(value.high)})"
+    return f"{_signed(value.value)} ({exponent_ends(value)})"
+
+
+def exponent_ends(value: Interval) -> str:
+    """`1.90 to 2.06`."""
+    return f"{_signed(value.low)} to {_signed(value.high)}"
 
 
 def _signed(value: float) -> str:

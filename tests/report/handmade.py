@@ -53,6 +53,12 @@ class LogisticCurve:
         )
 
 
+def on_ladder(n, most):
+    """The rung nearest to n, at most `most`: every integer to 32, then sixteen to an octave."""
+    rung = n if n < 32 else 32 * 2 ** (round(16 * math.log2(n / 32)) / 16)
+    return max(1, min(most, round(rung)))
+
+
 def a_found(
     d=10,
     k=2,
@@ -68,13 +74,14 @@ def a_found(
 ):
     """A threshold and the trials that found it: bracketed first, then tried near `n_star`."""
     rng = np.random.default_rng([seed, d, k])
+    most = 40 * d
     spread = np.geomspace(1.2, 0.12, rounds)
     tried = [
-        (round_, max(1, round(n_star * math.exp(rng.normal(0, width)))))
+        (round_, on_ladder(n_star * math.exp(rng.normal(0, width)), most))
         for round_, width in enumerate(spread)
         for _ in range(10)
     ]
-    asked = Asked(d, k, 2, 40 * d)
+    asked = Asked(d, k, 2, most)
     won = rng.random(len(tried)) < expit(slope * (np.log([n for _, n in tried]) - math.log(n_star)))
     lost = [bool(gap_every) and index % gap_every == 3 for index in range(len(tried))]
     counts = {}
@@ -91,7 +98,7 @@ def a_found(
         n_star=math.exp(centre) if known else None,
         low=math.exp(centre - 1.96 * sd)
         if known
-        else 40.0 * d
+        else float(most)
         if status == "above_range"
         else None,
         high=math.exp(centre + 1.96 * sd) if known else 2.5 if status == "below_range" else None,
@@ -207,7 +214,7 @@ def an_answer(**changes):
         a_found(15, 2, 91.8, seed=2, theory=105.0, slope=12),
         a_found(20, 2, 155.2, seed=2, theory=190.0, slope=12),
         a_found(30, 2, 390.0, seed=2, theory=435.0, slope=12, gap_every=15),
-        a_found(40, 2, 1600.0, seed=2, theory=780.0, rounds=3, status="above_range"),
+        a_found(40, 2, 3600.0, seed=2, theory=780.0, rounds=3, status="above_range"),
     ]
     arms = (
         an_arm(

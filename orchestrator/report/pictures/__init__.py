@@ -1,19 +1,19 @@
 """Pictures for print: one module per picture, each `draw(answer) -> Figure | None`."""
 
 from collections.abc import Callable
+from functools import partial
 
 from matplotlib.figure import Figure
 
 from orchestrator.answer import Answer
-from orchestrator.report.pictures import (
-    headline_picture,
-    law,
-    phase_diagram,
-    ratios,
-    success_curves,
-    trials_spent,
-)
 from orchestrator.report.pictures.canvas import drawn, encoded
+from orchestrator.report.pictures.headline_picture import draw as draw_headline
+from orchestrator.report.pictures.law import draw as draw_law
+from orchestrator.report.pictures.phase_diagram import draw as draw_phase
+from orchestrator.report.pictures.phase_diagram import planes
+from orchestrator.report.pictures.ratios import draw as draw_ratios
+from orchestrator.report.pictures.success_curves import draw as draw_success_curves
+from orchestrator.report.pictures.trials_spent import draw as draw_trials_spent
 from orchestrator.report.series import letters
 
 __all__ = ["figures", "headline", "pictures"]
@@ -23,15 +23,15 @@ Draw = Callable[[Answer], Figure | None]
 
 def pictures(answer: Answer) -> dict[str, Draw]:
     """The pictures that make sense for this answer, by name, in the order they are read."""
-    chosen: dict[str, Draw] = {"success_curves": success_curves.draw}
-    for plane in phase_diagram.planes(answer):
-        chosen[f"phase_{plane.name}"] = lambda one, plane=plane: phase_diagram.draw(one, plane)
+    chosen: dict[str, Draw] = {"success_curves": draw_success_curves}
+    for plane in planes(answer):
+        chosen[f"phase_{plane.name}"] = partial(draw_phase, plane=plane)
     for letter in letters(answer):
         name = "law" if letter == letters(answer)[0] else f"law_{letter}"
-        chosen[name] = lambda one, letter=letter: law.draw(one, letter)
+        chosen[name] = partial(draw_law, along=letter)
     if answer.comparisons:
-        chosen["ratios"] = ratios.draw
-    chosen["trials_spent"] = trials_spent.draw
+        chosen["ratios"] = draw_ratios
+    chosen["trials_spent"] = draw_trials_spent
     return chosen
 
 
@@ -48,7 +48,7 @@ def figures(answer: Answer) -> dict[str, bytes]:
 
 def headline(answer: Answer) -> bytes:
     """The answer in one wide picture, PNG."""
-    with drawn(answer, headline_picture.draw) as figure:
+    with drawn(answer, draw_headline) as figure:
         if figure is None:
             raise AssertionError("the headline is always drawn")
         return encoded(figure, "png", answer, "headline")

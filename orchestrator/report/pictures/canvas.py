@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from orchestrator.answer import Answer, ArmAnswer
-from orchestrator.report.words import count, number
+from orchestrator.report.words import count
 
 COLUMN_IN = 3.5
 PAGE_IN = 7.1
@@ -25,7 +25,7 @@ INK = "#1b1f24"
 FAINT = "#8a9099"
 GRID = "#e4e7eb"
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same picture everywhere
     "font.size": 7.5,
@@ -136,7 +136,12 @@ def plain_log(axis: Axis, ticks: Sequence[float] | None = None, most: int = 7) -
     low, high = sorted(axis.get_view_interval())
     axis.set_major_locator(FixedLocator(list(ticks) if ticks else nice_ticks(low, high, most)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+
+
+def plain(value: float) -> str:
+    """A tick's label: 10, 1 500, 0.25."""
+    return f"{value:,.12g}".replace(",", "\u202f").replace("-", "−")
 
 
 def thinned(values: Sequence[int], most: int = 9) -> list[float]:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from orchestrator.answer import Answer
+from orchestrator.answer import Answer, ArmAnswer
 from orchestrator.report import words
 from orchestrator.report.marks import THEORY_DASH, look
 from orchestrator.report.pictures.canvas import FAINT, INK, shortened
@@ -21,10 +22,9 @@ SIZE_IN = (7.2, 4.05)
 def draw(answer: Answer) -> Figure:
     """Thresholds of all arms against d (or k), named beside their lines."""
     along = letters(answer)[0]
-    figure = Figure(figsize=SIZE_IN, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
+    figure = Figure(figsize=SIZE_IN, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
     figure.suptitle(
-        shortened(answer.question or answer.name, 82),
+        shortened(answer.question or answer.name, 66),
         x=0.02,
         ha="left",
         fontsize=11,
@@ -46,9 +46,8 @@ def _names(ax: Axes, answer: Answer, along: Letter) -> None:
     low, high = (math.log(end) for end in ax.get_ylim())
     wanted = []
     for index, arm in enumerate(answer.arms):
-        last = mark(lines(arm, along)[-1].thresholds[-1]) if arm.thresholds else None
-        ends = (last.value or last.low or last.high) if last else None
-        wanted.append(((math.log(ends) - low) / (high - low) if ends else 0.02, index))
+        last = _last_known(arm, along)
+        wanted.append(((math.log(last) - low) / (high - low) if last else 0.1, index))
     heights = apart([height for height, _ in sorted(wanted)], 0.2)
     for height, (_, index) in zip(heights, sorted(wanted), strict=True):
         arm, colour = answer.arms[index], look(index).colour.light
@@ -73,6 +72,13 @@ def _names(ax: Axes, answer: Answer, along: Letter) -> None:
         )
 
 
+def _last_known(arm: ArmAnswer, along: Letter) -> float | None:
+    known = [mark(found) for line in lines(arm, along) for found in line.thresholds]
+    heights = [one.value or one.low or one.high for one in known if one.kind != "unknown"]
+    values = [one.value for one in known if one.value]
+    return values[-1] if values else heights[-1] if heights else None
+
+
 def apart(heights: Sequence[float], gap: float) -> list[float]:
     """Ascending heights moved up until neighbours are `gap` apart, then down to stay below 0.95."""
     placed: list[float] = []
@@ -92,29 +98,31 @@ def _ratio(ax: Axes, answer: Answer, along: Letter) -> None:
         return
     d, k, ratio, low, high = max(ratios, key=lambda row: row[0 if along == "d" else 1])
     pair = answer.comparisons[0]
-    ends = [_at(answer, arm, d, k) for arm in (pair.first, pair.second)]
-    if ends[0] is None or ends[1] is None:
+    first, second = (_at(answer, arm, d, k) for arm in (pair.first, pair.second))
+    if first is None or second is None:
         return
     if ratio < 1:
         ratio, low, high = 1 / ratio, 1 / high, 1 / low
     x = d if along == "d" else k
-    middle = math.sqrt(ends[0] * ends[1])
+    left, right = ax.get_xlim()
+    if x * (right / left) ** 0.2 > right:  # room for the words
+        ax.set_xlim(left, x * (x / left) ** 0.25)
+    middle = math.sqrt(first * second)
     ax.annotate(
         "",
-        xy=(x, min(ends) * 1.07),
-        xytext=(x, max(ends) / 1.07),
+        xy=(x, min(first, second) * 1.07),
+        xytext=(x, max(first, second) / 1.07),
         arrowprops={"arrowstyle": "<->", "color": FAINT, "lw": 1, "shrinkA": 3, "shrinkB": 3},
     )
     ax.annotate(
         f"×{words.number(ratio, 2)}\n({words.between(low, high, 2)})",
         (x, middle),
-        xytext=(-6, 0),
+        xytext=(6, 0),
         textcoords="offset points",
-        ha="right",
+        ha="left",
         va="center",
         fontsize=9,
         linespacing=1.3,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
         zorder=6,
     )
 
@@ -139,7 +147,7 @@ def _key(ax: Axes, answer: Answer) -> None:
     if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):
         handles.append(Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer)))
     ax.legend(handles=handles, loc="upper left", fontsize=8)
-    ax.figure.supxlabel(  # type: ignore[union-attr]
+    ax.figure.supxlabel(
         f"{answer.name} · sweep {answer.sweep} · success: {answer.criterion} · "
         f"{words.count(answer.finished_trials, 'trial')}, {words.count(answer.gaps, 'gap')}",
         x=0.02,

@@ -48,8 +48,8 @@ def draw(answer: Answer, along: Letter) -> Figure:
     provenance(
         figure,
         answer,
-        f"Bars: {level} intervals. Hollow marks are not settled; arrows are one-sided bounds; "
-        "? is not known.",
+        f"Bars: {level} intervals; short ones lie inside their marks. Hollow marks are not "
+        "settled, arrows are one-sided bounds, ? is not known.",
     )
     return figure
 
@@ -130,11 +130,10 @@ def legend_words(arm: ArmAnswer) -> str:
     """The arm's law with the interval of each exponent, on one line."""
     if arm.law is None:
         return "no law (fewer than three thresholds)"
-    ends = ", ".join(
-        f"{name}: {words.between(one.low, one.high)}" for name, one in arm.law.exponents.items()
-    )
-    doubt = "" if arm.law.decisive else ", not decisive"
-    return f"{words.growth(arm.law)}" + (f" ({ends}{doubt})" if ends else "")
+    ends = [(name, words.exponent_ends(one)) for name, one in arm.law.exponents.items()]
+    said = ", ".join(f"{name}: {one}" if len(ends) > 1 else one for name, one in ends)
+    notes = [note for note in (said, "" if arm.law.decisive else "not decisive") if note]
+    return words.growth(arm.law) + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _residuals(ax: Axes, answer: Answer, along: Letter) -> None:
@@ -143,11 +142,12 @@ def _residuals(ax: Axes, answer: Answer, along: Letter) -> None:
         for found in arm.thresholds:
             fit = fitted(arm, found)
             if fit is not None:
-                against = mark(found, fit)
+                # Arms stand beside one another, so that bars do not hide bars.
+                shift = 1 + 0.012 * (index - (len(answer.arms) - 1) / 2)
                 draw_mark(
                     ax,
-                    getattr(found.asked, along),
-                    less_one(against),
+                    getattr(found.asked, along) * shift,
+                    less_one(mark(found, fit)),
                     look(index).colour.light,
                     look(index).marker,
                     3.6,

@@ -86,7 +86,7 @@ def draw(answer: Answer, plane: Plane) -> Figure:
     provenance(
         figure,
         answer,
-        f"Marks: tried cells, larger with more trials. Line: n* at "
+        f"Dashes: tried cells, wider with more trials. Line: n* at "
         f"{words.percent(answer.arms[0].level)} success with {level} band; "
         "arrows are one-sided bounds.",
     )
@@ -105,7 +105,7 @@ def _handles(answer: Answer) -> list[Line2D]:
 def _rate_bar(figure: Figure, axes: Sequence[Axes], seen: ScalarMappable) -> None:
     bar = figure.colorbar(seen, ax=list(axes), shrink=0.75, aspect=28, pad=0.01)
     bar.set_ticks([0, 0.5, 1], labels=["0", "50 %", "100 %"])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("success rate")
 
 
@@ -150,17 +150,17 @@ def _cells(ax: Axes, arm: ArmAnswer, plane: Plane) -> PathCollection | None:
     if not cells:
         return None
     x, y, rate, trials = zip(*cells, strict=True)
+    # Dashes, not squares: neighbouring n lie closer than a square is tall.
     return ax.scatter(
         x,
         y,
         c=rate,
-        s=[9 + 3.0 * count for count in trials],
+        s=[22 * count**0.8 for count in trials],
         cmap="cividis",
         vmin=0,
         vmax=1,
-        marker="s",
-        edgecolors="white",
-        linewidths=0.35,
+        marker="_",
+        linewidths=1.5,
         zorder=3,
     )
 

@@ -8,7 +8,7 @@ from orchestrator.inference.threshold import Asked
 from orchestrator.report import words
 from orchestrator.report.marks import DASHES, MARKERS, Colour, shades
 from orchestrator.report.pictures.canvas import FAINT, padded, panels, plain_log, provenance
-from orchestrator.report.series import band, gaps, letters, lines, rates
+from orchestrator.report.series import FEWEST_FOR_BAR, band, gaps, letters, lines, pooled
 
 
 def draw(answer: Answer) -> Figure:
@@ -22,8 +22,9 @@ def draw(answer: Answer) -> Figure:
     provenance(
         figure,
         answer,
-        f"Points: observed rates, larger with more trials, with {level} Wilson intervals. "
-        f"Curves: posterior median with {level} band. Crosses below: n with gaps.",
+        f"Points: observed rates, neighbouring n pooled, larger with more trials; bars: {level} "
+        f"Wilson intervals from {FEWEST_FOR_BAR} trials on. Curves: posterior median with {level} "
+        "band. Crosses below: n with gaps.",
     )
     return figure
 
@@ -65,8 +66,9 @@ def _panel(ax: Axes, arm: ArmAnswer, look: dict[Asked, tuple[Colour, int]]) -> N
         ax.legend(
             loc="upper center",
             bbox_to_anchor=(0.5, -0.17),
-            ncols=3 if both else 4,
-            columnspacing=1.2,
+            ncols=3 if both else 5,
+            columnspacing=1.1,
+            handlelength=1.4,
         )
 
 
@@ -81,17 +83,20 @@ def _curve(ax: Axes, found: FoundThreshold, colour: str, style: int, label: str)
 
 
 def _points(ax: Axes, found: FoundThreshold, colour: str, style: int) -> None:
-    for one in rates(found):
-        ax.plot([one.n, one.n], [one.low, one.high], color=colour, lw=0.6, alpha=0.35, zorder=3)
+    for one in pooled(found):
+        shown = one.trials >= FEWEST_FOR_BAR
+        if shown:
+            ends = [one.low, one.high]
+            ax.plot([one.n] * 2, ends, color=colour, lw=0.8, alpha=0.6, zorder=3)
         ax.plot(
             one.n,
             one.rate,
             marker=MARKERS[style],
-            ms=1.6 + 0.75 * one.trials**0.5,
+            ms=1.0 + 0.9 * one.trials**0.5,
             color=colour,
             mec="white",
             mew=0.4,
-            alpha=0.9,
+            alpha=0.95 if shown else 0.5,
             zorder=5,
             clip_on=False,
         )

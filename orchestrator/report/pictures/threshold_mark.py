@@ -17,7 +17,7 @@ def draw_mark(
         ax.plot(
             [x, x], [one.low, one.high], color=colour, lw=1.1, zorder=zorder, solid_capstyle="butt"
         )
-    if one.kind == "value":
+    if one.value is not None:
         face = colour if one.settled else "white"
         ax.plot(
             x,
@@ -48,10 +48,10 @@ def draw_mark(
 
 def _arrow(ax: Axes, x: float, one: Mark, colour: str, zorder: float) -> None:
     upward = one.kind == "above"
-    from_n = one.low if upward else one.high
+    from_n = (one.low if upward else one.high) or 0.0
     ax.annotate(
         "",
-        xy=(x, from_n or 0),
+        xy=(x, from_n),
         xytext=(0, 14 if upward else -14),
         textcoords="offset points",
         arrowprops={"arrowstyle": "<|-", "color": colour, "lw": 1.1, "shrinkA": 0, "shrinkB": 0},

@@ -112,7 +112,7 @@ def _counts(found: FoundThreshold) -> str:
 def _round_bar(figure: Figure, axes: list[Axes], colours: list[str]) -> None:
     scale = ScalarMappable(Normalize(-0.5, len(colours) - 0.5), ListedColormap(colours))
     bar = figure.colorbar(scale, ax=axes, shrink=0.8, aspect=24, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_ticks([0, len(colours) - 1], labels=["first", "last"])
     bar.ax.invert_yaxis()
     bar.set_label("round")
