@@ -49,4 +49,4 @@ class InlineExecutor:
     def _run(self, pack: Pack) -> None:
         receipt = train(pack.trials, pack.gpus)
         del self._queue[pack.id]  # only now, so that a pack cut short by Ctrl-C stays queued
-        self._facts.append(fact_of(pack.id, receipt))
+        self._facts.append(fact_of(pack, receipt))

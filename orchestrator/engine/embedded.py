@@ -1,0 +1,152 @@
+"""Ray inside this process's tree: on loopback only, with a token, leaving nothing behind.
+
+Ray 2.60 needs asking for each of these. `_node_ip_address="127.0.0.1"` alone is rewritten to the
+machine's address; `ENABLE_RAY_CLUSTER` off keeps it. Token authentication wants its token in a file
+that Ray itself would write 0644, and the session's directory is 0777, so both live in a directory
+of ours that nobody else may enter. A driver that is killed leaves two of Ray's agents behind; the
+next start ends them by process id and start time.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from orchestrator.engine.quiet import quietly_initialised, ray_environment
+
+OBJECT_STORE_BYTES = 100_000_000
+"""Receipts and packs are kilobytes; Ray's default is 30% of the machine. Chosen by hand."""
+
+WORKER_ENVIRONMENT = {"MKL_CBWR": "AVX2,STRICT", "OMP_NUM_THREADS": "1"}
+"""What makes a trial's last bits independent of its company and of the machine's width."""
+
+_LONGEST_HOME = 40  # characters; Ray's socket paths add 62 and Unix allows 107
+_GRACE_S = 5.0  # for Ray's processes to end by themselves
+
+
+class EmbeddedRay:
+    """A Ray of one node, for as long as this object is open; by default with every CPU core."""
+
+    def __init__(self, slots: int | None, gpus: float) -> None:
+        base = _base()
+        _reap(base)
+        self.home = _home_in(base)
+        self._children: set[psutil.Process] = set()
+        try:
+            self._start(slots, gpus)
+        except BaseException:
+            self.close()
+            raise
+
+    def remember(self) -> None:
+        """Write down every process below this one, so that a later start can end what survives."""
+        self._children.update(_children())
+        rows = [[child.pid, _born(child)] for child in self._children if child.is_running()]
+        (self.home / "processes.json").write_text(json.dumps(rows))
+
+    def close(self) -> None:
+        """End Ray and every process it started, and remove its directory."""
+        import ray
+
+        self._children.update(_children())
+        ray.shutdown()
+        _end(self._children)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _start(self, slots: int | None, gpus: float) -> None:
+        before = set(_children())
+        with ray_environment(self._settings()):
+            quietly_initialised(
+                address="local",
+                num_cpus=slots,
+                num_gpus=None if gpus else 0,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(self.home),
+            )
+        self._children = set(_children()) - before
+        self.remember()
+
+    def _settings(self) -> dict[str, str]:
+        token = self.home / "token"
+        with open(token, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(secrets.token_hex(32))
+        return {
+            **WORKER_ENVIRONMENT,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_TMPDIR": str(self.home),
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_task_oom_retries": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray announces as its next default
+        }
+
+
+def _base() -> Path:
+    """Our directory of all drivers' homes: private, and short enough for Ray's sockets."""
+    name = f"phasefront-{os.getuid()}"
+    base = Path(tempfile.gettempdir()) / name
+    if len(str(base)) > _LONGEST_HOME - 16:
+        base = Path("/tmp") / name
+    with suppress(FileExistsError):
+        base.mkdir(mode=0o700)
+    found = base.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        return Path(tempfile.mkdtemp(prefix="pf-", dir=base.parent))  # somebody else was first
+    return base
+
+
+def _home_in(base: Path) -> Path:
+    """A directory named after this process, so that another can tell whether it is still in use."""
+    home = base / f"{os.getpid()}-{_born(psutil.Process())}"
+    while True:
+        with suppress(FileExistsError):
+            home.mkdir(mode=0o700)
+            return home
+        home = home.with_name(home.name + "x")
+
+
+def _reap(base: Path) -> None:
+    """End what killed drivers left: processes, by id and start time, then directories."""
+    for home in base.iterdir():
+        pid, _, born = home.name.rstrip("x").partition("-")
+        if not (pid.isdigit() and born.isdigit()) or _alive(int(pid), int(born)):
+            continue
+        with suppress(OSError, ValueError):
+            rows = json.loads((home / "processes.json").read_text())
+            _end({found for row in rows if (found := _alive(*row))})
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _children() -> list[psutil.Process]:
+    return list(psutil.Process().children(recursive=True))
+
+
+def _born(process: psutil.Process) -> int:
+    """When a process started, in hundredths of a second since the epoch."""
+    return int(process.create_time() * 100)
+
+
+def _alive(pid: int, born: int) -> psutil.Process | None:
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if abs(_born(process) - born) <= 1 and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
+def _end(processes: set[psutil.Process]) -> None:
+    """Wait for processes to end, then kill those that have not; reused ids are left alone."""
+    _, alive = psutil.wait_procs(list(processes), timeout=_GRACE_S)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=_GRACE_S)

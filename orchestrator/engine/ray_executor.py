@@ -1,0 +1,229 @@
+"""The executor on Ray: slot actors that train, a driver that never waits for one of them alone."""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import ClusterUnreachable
+from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
+
+if TYPE_CHECKING:
+    from orchestrator.engine.slot import Slot
+
+_GLANCE_S = 0.5  # between two looks at leases and deadlines; how late an end can come
+_START_S = 60.0  # for an actor to say hello before its slot no longer counts
+_BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # before the next start, by failed starts in a row
+_PATIENCE_S = 180.0  # without a single slot before the cluster is called unreachable
+
+
+class RayExecutor:
+    """Runs packs on slot actors: of an embedded Ray, or of the cluster at `address`.
+
+    `slots` defaults to one per CPU core, or to as many shares of `gpus` as there are. `plugins` are
+    names and sources, loaded by every slot. A slot that gives no sign of life for `lease_s` is
+    ended, and so is one whose pack is past its deadline.
+
+    Raises `ClusterUnreachable` when the cluster does not answer, refuses the token, or has not what
+    was asked for.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        slots: int | None = None,
+        gpus: float = 0.0,
+        plugins: Sequence[tuple[str, str]] = (),
+        *,
+        lease_s: float = 60.0,
+        pulse_s: float = 2.0,
+    ) -> None:
+        self._lease_s, self._pulse_s = lease_s, pulse_s
+        self._queue: deque[Pack] = deque()
+        self._facts: list[Finished | Lost | SlotsAre] = []
+        self._slots: list[Slot] = []
+        self._closed = False
+        self._failed_starts = 0
+        self._next_start = 0.0
+        self._heard = time.monotonic()
+        self._ray = _attached(address) if address else _embedded(slots, gpus)
+        try:
+            self._wanted = slots or _slots_that_fit(gpus)
+            self._class = _slot_class(gpus, bool(address))
+            self._plugins = list(plugins)
+            self._count = self._wanted
+            self._start_slots()
+            if address:
+                self._await_first_slot()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def slots(self) -> int:
+        """Slots that are up or have just been started; at least 1."""
+        return self._count
+
+    def start(self, pack: Pack) -> None:
+        """Hand the pack to a slot with room, or queue it."""
+        if not self._knows(pack.id):
+            self._queue.append(pack)
+            self._assign()
+
+    def stop(self, pack_id: str) -> None:
+        """Take a queued pack back, or end the worker that trains it."""
+        for pack in [pack for pack in self._queue if pack.id == pack_id]:
+            self._queue.remove(pack)
+            self._facts.append(Lost(pack_id, Reason.TIMED_OUT, "stopped before it ran"))
+        for slot in self._slots:
+            self._facts += slot.stop(pack_id)
+
+    def wait(self, timeout_s: float) -> list[Finished | Lost | SlotsAre]:
+        """Facts since the last call; see `ports.Executor`.
+
+        Raises `ClusterUnreachable` when no slot could be started for three minutes, which is no
+        pack's doing.
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            self._tend()
+            left = until - time.monotonic()
+            if self._facts or left <= 0:
+                facts, self._facts = self._facts, []
+                return facts
+            self._doze(min(left, _GLANCE_S))
+
+    def close(self) -> None:
+        """End every actor, and an embedded Ray with all its processes."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.clear()
+        for slot in self._slots:
+            with suppress(Exception):  # a cluster that is gone has ended them itself
+                slot.end()
+        self._slots.clear()
+        self._ray.close()
+
+    def _tend(self) -> None:
+        for slot in list(self._slots):
+            was_up = slot.up
+            self._facts += slot.tend()
+            if slot.up and not was_up:
+                self._failed_starts = 0
+                self._ray.remember()
+            if slot.dead is not None:
+                self._bury(slot)
+        self._start_slots()
+        self._assign()
+        self._count_slots()
+
+    def _bury(self, slot: "Slot") -> None:
+        facts, unbegun = slot.bury()
+        self._facts += facts
+        self._queue.extendleft(reversed(unbegun))
+        self._slots.remove(slot)
+        if not slot.up:
+            self._failed_starts += 1
+            pause = _BACKOFF_S[min(self._failed_starts, len(_BACKOFF_S) - 1)]
+            self._next_start = time.monotonic() + pause
+
+    def _start_slots(self) -> None:
+        from orchestrator.engine.slot import Slot
+
+        while len(self._slots) < self._wanted and time.monotonic() >= self._next_start:
+            self._slots.append(
+                Slot(self._class.remote(self._plugins), self._lease_s, self._pulse_s)
+            )
+
+    def _assign(self) -> None:
+        """Hand out the queue, first to idle slots, then one ahead to each."""
+        while self._queue:
+            open_slots = [slot for slot in self._slots if slot.room]
+            if not open_slots:
+                return
+            max(open_slots, key=lambda slot: slot.room).hand(self._queue.popleft())
+
+    def _count_slots(self) -> None:
+        now = time.monotonic()
+        up = sum(slot.up for slot in self._slots)
+        young = sum(not slot.up and now - slot.born < _START_S for slot in self._slots)
+        resting = len(self._slots) < self._wanted and self._failed_starts < 3
+        count = max(1, self._wanted if resting else up + young)
+        if up:
+            self._heard = now
+        elif now - self._heard > _PATIENCE_S:
+            raise ClusterUnreachable(
+                f"no worker could be started for {_PATIENCE_S:.0f} s; what is done is kept, "
+                "run the same command again when the cluster answers"
+            )
+        if count != self._count:
+            self._count = count
+            self._facts.append(SlotsAre(count))
+
+    def _doze(self, seconds: float) -> None:
+        import ray
+
+        expected = [reference for slot in self._slots for reference in slot.expected]
+        if expected:
+            ray.wait(expected, num_returns=1, timeout=seconds)
+        else:
+            time.sleep(seconds)
+
+    def _knows(self, pack_id: str) -> bool:
+        handed = (one.pack for slot in self._slots for one in slot.queue if not one.stopped)
+        return any(pack.id == pack_id for pack in (*self._queue, *handed))
+
+    def _await_first_slot(self) -> None:
+        until = time.monotonic() + _START_S
+        while not any(slot.up for slot in self._slots):
+            self._tend()
+            if time.monotonic() > until:
+                raise ClusterUnreachable(
+                    f"the cluster answers but started no worker within {_START_S:.0f} s; "
+                    "is every CPU or GPU taken? see `ray status`"
+                )
+            self._doze(_GLANCE_S)
+
+
+def _embedded(slots: int | None, gpus: float) -> Any:
+    from orchestrator.engine.embedded import EmbeddedRay
+
+    return EmbeddedRay(slots, gpus)
+
+
+def _attached(address: str) -> Any:
+    from orchestrator.engine.attached import AttachedRay
+
+    return AttachedRay(address)
+
+
+def _slot_class(gpus: float, attached: bool) -> Any:
+    from orchestrator.engine.embedded import WORKER_ENVIRONMENT
+    from orchestrator.engine.slot_actor import remote_slot
+
+    # an embedded Ray's workers inherit these, which lets Ray use processes that it has ready
+    return remote_slot(gpus, WORKER_ENVIRONMENT if attached else {})
+
+
+def _slots_that_fit(gpus: float) -> int:
+    """One slot per CPU core, or per share of a GPU where the node has a core for it."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    count = sum(min(int(node.get("CPU", 0)), _shares(node.get("GPU", 0), gpus)) for node in nodes)
+    if not count:
+        raise ClusterUnreachable(
+            f"each slot asks for 1 CPU and {gpus:g} GPU and no node of the cluster has them; "
+            "lower `resources.gpus` or use another cluster"
+        )
+    return count
+
+
+def _shares(have: float, gpus: float) -> int:
+    """How many slots of `gpus` each the GPUs of one node hold; a share never spans two GPUs."""
+    if not gpus:
+        return sys.maxsize
+    return int(have) * int(1 / gpus + 1e-9) if gpus < 1 else int(have / gpus)

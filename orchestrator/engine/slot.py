@@ -1,0 +1,200 @@
+"""The driver's side of a slot: one actor, the packs handed to it, and its signs of life.
+
+Nothing here waits: every question is put with `ray.wait(timeout=0)`, because a bare `ray.get` on a
+worker that was cut off blocked for more than 500 s.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from orchestrator.engine.receipt import Receipt, fact_of, request_of
+from orchestrator.engine.verdict import may_be_alive, reason_of_death, words_of
+from orchestrator.plan.facts import Finished, Lost, Pack, Reason
+
+AHEAD = 2
+"""Packs handed to a slot at once: the one it trains and the next, so that it never idles."""
+
+_FETCH_S = 10.0  # for a receipt too large to come inline
+_RECALL_S = 1.0  # between two questions after a lost reply
+_ABANDON_S = 1.0  # for a dropped pack to be passed over before its slot is ended
+
+
+@dataclass
+class Handed:
+    """A pack handed to a slot. `since` is when it came to the head of the slot's queue."""
+
+    pack: Pack
+    reply: Any
+    since: float | None = None
+    stopped: bool = False
+    asked_at: float = 0.0
+
+
+@dataclass
+class Slot:
+    """One actor: `up` once it has said hello, `dead` from the moment it is known to be gone.
+
+    `lease_s` is how long it may be silent, `pulse_s` how often it is asked for a pulse.
+    """
+
+    actor: Any
+    lease_s: float
+    pulse_s: float
+    born: float = field(default_factory=time.monotonic)
+    at: str = ""
+    dead: BaseException | None = None
+    queue: deque[Handed] = field(default_factory=deque)
+    _question: Any = None
+    _asked_at: float = 0.0
+    _unheard_since: float | None = None
+    _cut_off: bool = False
+
+    def __post_init__(self) -> None:
+        self._ask("hello", self.born)
+
+    @property
+    def up(self) -> bool:
+        """Whether it has said hello."""
+        return bool(self.at)
+
+    @property
+    def room(self) -> int:
+        """How many more packs it takes now."""
+        return AHEAD - len(self.queue) if self.up and self.dead is None else 0
+
+    @property
+    def expected(self) -> list[Any]:
+        """References that will become ready when something happens here."""
+        head = [self.queue[0].reply] if self.queue and self.queue[0].reply is not None else []
+        return head if self._question is None else [*head, self._question]
+
+    def hand(self, pack: Pack) -> None:
+        """Put a pack into the actor's queue."""
+        reply = self.actor.train.options(concurrency_group="train").remote(request_of(pack))
+        self.queue.append(Handed(pack, reply))
+
+    def tend(self) -> list[Finished | Lost]:
+        """Hear what there is to hear: facts of packs, a pulse, a death. Sets `dead`."""
+        facts = self._harvest()
+        self._listen()
+        self._judge(facts)
+        return facts
+
+    def stop(self, pack_id: str) -> list[Finished | Lost]:
+        """End one pack: by ending the actor if it trains it, by leaving it out if it is queued."""
+        for place, handed in enumerate(self.queue):
+            if handed.pack.id != pack_id or handed.stopped:
+                continue
+            handed.stopped = True
+            if place:
+                self.actor.drop.options(concurrency_group="pulse").remote(pack_id)
+            else:
+                self.end()
+            return [Lost(pack_id, Reason.TIMED_OUT, "stopped", self.at)]
+        return []
+
+    def end(self) -> None:
+        """End the actor's process, whatever it is doing; `finally` clauses do not run."""
+        ray.kill(self.actor, no_restart=True)
+        self.dead = self.dead or _Ended()
+
+    def bury(self) -> tuple[list[Finished | Lost], list[Pack]]:
+        """After a death: the last facts, and the packs that had not begun and can go elsewhere.
+
+        Replies that made it back count. The first pack without one is to blame, for it was the one
+        being trained.
+        """
+        assert self.dead is not None
+        facts = self._harvest()
+        blameless = isinstance(self.dead, _Ended)
+        rest = [handed for handed in self.queue if not handed.stopped]
+        if rest and rest[0] is self.queue[0] and not blameless:
+            blamed = rest.pop(0)
+            reason = reason_of_death(self.dead)
+            facts.append(Lost(blamed.pack.id, reason, words_of(self.dead), self.at))
+        self.queue.clear()
+        self.end()  # a death that was only reported must not leave a second copy at work
+        return facts, [handed.pack for handed in rest]
+
+    def _harvest(self) -> list[Finished | Lost]:
+        facts: list[Finished | Lost] = []
+        while self.queue and (receipt := self._receipt_of(self.queue[0])) is not None:
+            handed = self.queue.popleft()
+            if not handed.stopped:
+                facts.append(fact_of(handed.pack, receipt))
+        return facts
+
+    def _receipt_of(self, handed: Handed) -> Receipt | None:
+        now = time.monotonic()
+        handed.since = now if handed.since is None else handed.since
+        if handed.reply is None and self.dead is None and now - handed.asked_at >= _RECALL_S:
+            # only the reply may have been lost, so the slot is asked for what it kept of it
+            recall = self.actor.recall.options(concurrency_group="pulse")
+            handed.reply, handed.asked_at = recall.remote(handed.pack.id), now
+        if handed.reply is None or not _is_ready(handed.reply):
+            return None
+        reply, handed.reply = handed.reply, None
+        try:
+            receipt: Receipt | None = ray.get(reply, timeout=_FETCH_S)
+        except ray.exceptions.RayError as error:
+            self._complain(error)
+            return None
+        return receipt
+
+    def _listen(self) -> None:
+        now = time.monotonic()
+        if self._question is None:
+            if now - self._asked_at >= self.pulse_s and self.dead is None:
+                self._ask("pulse" if self.up else "hello", now)
+        elif _is_ready(self._question):
+            question, self._question = self._question, None
+            try:
+                answer = ray.get(question, timeout=_FETCH_S)
+            except ray.exceptions.RayError as error:
+                self._complain(error)
+            else:
+                self._unheard_since, self._cut_off = None, False
+                self.at = self.at or answer["at"]
+
+    def _ask(self, what: str, now: float) -> None:
+        method = getattr(self.actor, what).options(concurrency_group="pulse")
+        self._question, self._asked_at = method.remote(), now
+        self._unheard_since = now if self._unheard_since is None else self._unheard_since
+
+    def _complain(self, error: BaseException) -> None:
+        if may_be_alive(error):
+            self._cut_off = True
+        else:
+            self.dead = self.dead or error
+
+    def _judge(self, facts: list[Finished | Lost]) -> None:
+        """End the actor when its lease has lapsed or its pack is past the deadline."""
+        if self.dead is not None or not self.up:
+            return
+        now = time.monotonic()
+        head = self.queue[0] if self.queue else None
+        limit_s = _ABANDON_S if head and head.stopped else head.pack.deadline_s if head else 0.0
+        reason = Reason.TIMED_OUT
+        if self._unheard_since is not None and now - self._unheard_since > self.lease_s:
+            why = f"no pulse for {self.lease_s:g} s"
+            reason = Reason.NODE_LOST if self._cut_off else reason
+        elif head and head.since is not None and now - head.since > limit_s:
+            why = f"past its deadline of {limit_s:g} s"
+        else:
+            return
+        if head and not head.stopped:
+            head.stopped = True
+            facts.append(Lost(head.pack.id, reason, why, self.at))
+        self.end()
+
+
+class _Ended(Exception):  # noqa: N818 - a state, not an error
+    """Ended by the driver itself; nobody is to blame."""
+
+
+def _is_ready(reference: Any) -> bool:
+    return bool(ray.wait([reference], timeout=0)[0])

@@ -1,0 +1,70 @@
+"""The worker's side of a slot: one Ray actor that trains one pack after another."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.domain.plugin import load_entry_points, load_source
+from orchestrator.engine.receipt import Receipt, place, work_off
+
+_RECEIPTS_KEPT = 4  # a slot is never asked for more than the packs that it was handed: two
+
+
+class SlotActor:
+    """Trains in the thread of group `train`; answers for itself in that of group `pulse`.
+
+    A pack that holds the interpreter's lock, or a process that is stopped, leaves the pulse
+    unanswered, which is what the driver listens for.
+    """
+
+    def __init__(self, plugins: Sequence[tuple[str, str]]) -> None:
+        load_entry_points()
+        for name, source in plugins:
+            load_source(name, source)
+        self._receipts: OrderedDict[str, Receipt] = OrderedDict()
+        self._dropped: set[str] = set()
+        self._finished = 0
+
+    def train(self, request: Mapping[str, Any]) -> Receipt:
+        """Train a pack and give its receipt; an empty one for a pack dropped while it queued."""
+        if request["id"] in self._dropped:
+            return {}
+        receipt = work_off(request)
+        self._receipts[request["id"]] = receipt
+        while len(self._receipts) > _RECEIPTS_KEPT:
+            self._receipts.popitem(last=False)
+        self._finished += 1
+        return receipt
+
+    def pulse(self) -> int:
+        """How many packs this slot has finished."""
+        return self._finished
+
+    def hello(self) -> dict[str, Any]:
+        """Who and where this slot is."""
+        return {"pid": os.getpid(), "at": place()}
+
+    def recall(self, pack_id: str) -> Receipt | None:
+        """The receipt of a pack whose reply was lost on the way; None while there is none."""
+        return self._receipts.get(pack_id)
+
+    def drop(self, pack_id: str) -> None:
+        """Leave out a pack that is queued here."""
+        self._dropped.add(pack_id)
+
+
+def remote_slot(gpus: float, environment: Mapping[str, str]) -> Any:
+    """The actor class to start slots from: never restarted, nothing retried; the board decides."""
+    import ray
+
+    options: dict[str, Any] = {
+        "num_cpus": 1,
+        "num_gpus": gpus,
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        "concurrency_groups": {"train": 1, "pulse": 1},
+    }
+    if environment:
+        options["runtime_env"] = {"env_vars": dict(environment)}
+    return ray.remote(**options)(SlotActor)
