@@ -1,0 +1,54 @@
+"""The values of n that search tries: one global ladder, so that cells recur and trials are shared.
+
+Every integer to 32, then round(32 * 2^(j/16)), about 4.4% apart (DESIGN.md section 8). The fine
+ladder has half that step: every integer to 64, then round(64 * 2^(j/32)); it contains the coarse
+one. Where a transition is narrower than four rungs the rungs are all integers (`around`).
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rungs = NDArray[np.int64]
+
+COARSE_END = 32
+"""Last integer up to which every integer is a rung (DESIGN.md section 8)."""
+
+RUNG = math.log(2) / 16
+"""Spacing of the coarse ladder in nats."""
+
+FINE_TOLERANCE = 0.02
+"""A tolerance below this halves the step (DESIGN.md section 8)."""
+
+NARROW_RUNGS = 4
+"""A transition narrower than this many rungs makes every integer a rung (DESIGN.md section 8)."""
+
+
+def rungs(low: int, high: int, fine: bool = False) -> Rungs:
+    """The rungs n with low <= n <= high, ascending: int64; the nearest end when none lies between.
+
+    The two ends are rungs too: a range is asked to its ends, and its ends decide whether a
+    threshold lies outside it.
+    """
+    step = 32 if fine else 16
+    start = 2 * COARSE_END if fine else COARSE_END
+    top = max(0, math.ceil(step * math.log2(max(high, start) / start)) + 1)
+    geometric = np.rint(start * 2.0 ** (np.arange(top + 1) / step)).astype(np.int64)
+    ladder = np.concatenate([np.arange(1, start + 1), geometric, [low, high]])
+    return np.unique(ladder[(ladder >= low) & (ladder <= high)])
+
+
+def around(low: int, high: int, start: float, end: float, *, fine: bool, every: bool) -> Rungs:
+    """The rungs of [low, high] between `start` and `end` (in n), one more on each side.
+
+    `every` asks for all integers instead of the ladder.
+    """
+    if every:
+        first, last = max(low, math.floor(start)), min(high, math.ceil(end))
+        clipped = np.clip([first, last], low, high)
+        return np.arange(clipped[0], clipped[1] + 1)
+    ladder = rungs(low, high, fine)
+    first = max(0, int(np.searchsorted(ladder, start)) - 1)
+    last = min(len(ladder), int(np.searchsorted(ladder, end, side="right")) + 1)
+    return ladder[first : max(last, first + 1)]

@@ -1,0 +1,74 @@
+"""Does success fall again as n grows? A question asked of the counts alone, whatever the curve.
+
+Two hidden Markov models over a grid of success chances walk along n. Under the first the chance
+never falls; under the second it falls once by at least `FALL`, and may rise again (double descent).
+Their evidences come from the forward algorithm, exactly.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.inference.threshold import Tally
+
+Array = NDArray[np.float64]
+
+LEVELS = np.linspace(0.01, 0.99, 25)
+"""Grid of success chances; 0.01 from the ends, so that one false outcome is no proof."""
+
+FALL = 0.25
+"""Smallest fall that counts: smaller ones leave a threshold meaningful. Chosen by hand."""
+
+PRIOR_FALL = 0.02
+"""Chance, before any trial, that success falls again in n. Chosen by hand."""
+
+MOVE = 0.3
+"""Chance that the level changes between two neighbouring n. Chosen by hand."""
+
+
+def chance_of_a_fall(tallies: Sequence[Tally]) -> float:
+    """Posterior probability that success falls again, from one cell's tallies."""
+    points = sorted((t for t in tallies if t.trials), key=lambda t: t.n)
+    if len(points) < 2:
+        return 0.0
+    logs = np.array(
+        [
+            t.successes * np.log(LEVELS) + (t.trials - t.successes) * np.log1p(-LEVELS)
+            for t in points
+        ]
+    )
+    steady, falling = _evidence(logs - logs.max(1, keepdims=True))
+    odds = PRIOR_FALL / (1 - PRIOR_FALL) * np.exp(np.clip(falling - steady, -500, 500))
+    return float(odds / (1 + odds))
+
+
+def _evidence(logs: Array) -> tuple[float, float]:
+    """Log evidence of never falling and of falling once: logs is (points, levels)."""
+    likelihood = np.exp(logs)
+    rise, fall = _moves(LEVELS[None, :] > LEVELS[:, None]), _moves(_is_fall())
+    stay = (1 - MOVE) * np.eye(len(LEVELS)) + MOVE * rise
+    places = len(logs) - 1
+    before = likelihood[0] / len(LEVELS)
+    steady, after, scale = before.copy(), np.zeros_like(before), 0.0
+    for row in likelihood[1:]:
+        # the fall may come between any two neighbouring n, each with equal chance
+        after = (after @ stay + before @ fall / places) * row
+        before = (before @ stay) * row
+        steady = before
+        total = before.sum() + after.sum()
+        before, after, steady = before / total, after / total, steady / total
+        scale += float(np.log(total))
+    with np.errstate(divide="ignore"):
+        return scale + float(np.log(steady.sum())), scale + float(np.log(after.sum()))
+
+
+def _is_fall() -> NDArray[np.bool_]:
+    return LEVELS[None, :] <= LEVELS[:, None] - FALL
+
+
+def _moves(allowed: NDArray[np.bool_]) -> Array:
+    """Uniform over the allowed next levels; a level without any stays where it is or is lost."""
+    counts = allowed.sum(1, keepdims=True)
+    uniform = allowed / np.maximum(counts, 1)
+    return np.asarray(uniform)

@@ -1,0 +1,112 @@
+"""What is believed before the first trial: thresholds follow a power law, nearly.
+
+For cells x = (log d, log k), standardised to z:
+
+    m = log n_star ~ centre + beta . z + remainder(z),   remainder ~ GP(0, scale^2 RBF + nugget)
+    l = log s      ~ a + b . z + own,                    own ~ N(0, OWN_SLOPE_SD^2)
+
+with Gaussian coefficients, so that given `scale` both are jointly Gaussian over the cells. The
+ranges that were asked are a hint, not a wall: they place the mean, with a wide spread.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.inference.threshold import Asked
+
+Array = NDArray[np.float64]
+Cell = tuple[int, int]
+
+SCALES = (0.01, 0.04, 0.15, 0.6)
+"""Scales of the remainder in nats, averaged over: from exact laws to none. Chosen by hand."""
+
+EXPONENT_SD = 1.5
+"""Spread of the exponents of d and k in n_star about those of the asked ranges. Chosen by hand."""
+
+SLOPE_MEAN, SLOPE_SD = np.log(8.0), 1.5
+"""log s of a typical cell: 2.5 to 97.5% is 0.4 to 160. Chosen by hand, to hold Cover (10), GF(2)
+rank (19 to 70), nets (3 to 10); integer steps pull it up without bound."""
+
+SLOPE_EXPONENT, SLOPE_EXPONENT_SD = 0.4, 0.4
+"""Exponent of d in s: transitions sharpen like sqrt(d) (Cover) to d (GF(2) rank). By hand."""
+
+OWN_SLOPE_SD = 0.25
+"""Each cell's own deviation of log s from the trend. Chosen by hand."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Gaussian over (m, l) of C cells for each of K scales of the remainder.
+
+    `mean`: (2C,), all m first, then all l. `covariance`: (K, 2C, 2C).
+    `reach`: (C, 2), log n between which a cell's threshold is sought at all, pads included.
+    """
+
+    cells: tuple[Cell, ...]
+    mean: Array
+    covariance: Array
+    reach: Array
+
+    def select(self, scales: Sequence[int]) -> Array:
+        """Covariances of these scales: (len(scales), 2C, 2C)."""
+        return self.covariance[list(scales)]
+
+
+def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
+    """The prior over `cells`, sorted and distinct, from the ranges that were asked."""
+    z, spread = _standardised(cells)
+    middle, half = _ranges(cells, asked)
+    law = _law_of_middles(z, middle)
+    m_mean = np.column_stack([np.ones(len(cells)), z]) @ law
+    shared = (0.6 * half.max() + 0.7) ** 2 + (z * (EXPONENT_SD * spread) ** 2) @ z.T
+    apart = ((z[:, None, :] - z[None, :, :]) ** 2).sum(2)
+    kernel = 0.8 * np.exp(-0.5 * apart) + 0.2 * np.eye(len(cells))
+    count, covariance = len(cells), np.zeros((len(SCALES), 2 * len(cells), 2 * len(cells)))
+    for place, scale in enumerate(SCALES):
+        covariance[place, :count, :count] = shared + scale**2 * kernel
+    covariance[:, count:, count:] = (
+        SLOPE_SD**2
+        + (z * (SLOPE_EXPONENT_SD * spread) ** 2) @ z.T
+        + OWN_SLOPE_SD**2 * np.eye(count)
+    )
+    trend = SLOPE_EXPONENT * spread[0] * z[:, 0]
+    return Prior(
+        cells=tuple(cells),
+        mean=np.concatenate([m_mean, SLOPE_MEAN + trend]),
+        covariance=covariance,
+        reach=np.column_stack([middle - half - PAD, middle + half + PAD]),
+    )
+
+
+PAD = 3.0
+"""Nats beyond an asked range in which a threshold is still told apart from the range's end."""
+
+
+def _standardised(cells: Sequence[Cell]) -> tuple[Array, Array]:
+    """z: (C, 2) and the spreads of log d and log k that were divided out: (2,), 0 if constant."""
+    logs = np.log(np.asarray(cells, dtype=np.float64))
+    centred = logs - logs.mean(0)
+    spread = np.sqrt((centred**2).mean(0))
+    return centred / np.where(spread > 1e-9, spread, 1.0), np.where(spread > 1e-9, spread, 0.0)
+
+
+def _ranges(cells: Sequence[Cell], asked: Sequence[Asked]) -> tuple[Array, Array]:
+    """Middle and half width of each cell's range in log n; cells not asked span all ranges."""
+    low: dict[Cell, float] = {}
+    high: dict[Cell, float] = {}
+    for ask in asked:
+        cell = (ask.d, ask.k)
+        low[cell] = min(low.get(cell, np.inf), np.log(ask.low))
+        high[cell] = max(high.get(cell, -np.inf), np.log(ask.high))
+    lowest, highest = min(low.values()), max(high.values())
+    ends = np.array([(low.get(c, lowest), high.get(c, highest)) for c in cells])
+    return ends.mean(1), (ends[:, 1] - ends[:, 0]) / 2
+
+
+def _law_of_middles(z: Array, middle: Array) -> Array:
+    """Least-squares coefficients (1 + 2,) of the ranges' middles on (1, z), of least norm."""
+    design = np.column_stack([np.ones(len(z)), z])
+    return np.asarray(np.linalg.lstsq(design, middle, rcond=1e-9)[0])

@@ -1,0 +1,112 @@
+"""Honest answers: the status of a threshold, its interval, and whether it is settled.
+
+`below_range` and `above_range` say that success at the range's low end already reaches the level,
+or at its high end does not yet, with probability at least `confidence`; `not_sharp` that the slope
+is under `GENTLE`; `not_monotone` that success falls again (`monotone`). `found` needs an interval
+inside the range; everything else is `undecided`.
+"""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.inference.monotone import chance_of_a_fall
+from orchestrator.inference.threshold import Threshold
+
+if TYPE_CHECKING:
+    from orchestrator.inference.posterior import Posterior
+
+GENTLE = 0.5
+"""A slope below this climbs from 10% to 90% success over a factor of more than 6,500 in n: no
+threshold anyone would quote. Chosen by hand."""
+
+OWN_TRIALS = 8
+"""Answered trials a cell needs before its neighbours' word counts as its own. Chosen by hand."""
+
+GAPS_ALLOWED = 0.1
+"""Share of gaps inside the transition above which a threshold is undecided (DESIGN.md 8)."""
+
+
+def judged(posterior: "Posterior", i: int) -> Threshold:
+    """The i-th asked threshold with its status and interval, in the units of n."""
+    ask = posterior.asked[i]
+    own = [t for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k)]
+    trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
+
+    sure = posterior.confidence
+    answer = Threshold(ask.d, ask.k, "undecided", None, None, None, sure, trials, gaps)
+    if trials == 0:
+        return answer
+    if chance_of_a_fall(own) >= sure:
+        return replace(answer, status="not_monotone")
+    if posterior.below(i, math.log(ask.low)) >= sure:
+        high = math.exp(posterior.quantile(i, sure))
+        return replace(answer, status="below_range", high=high)
+    if 1 - posterior.below(i, math.log(ask.high)) >= sure:
+        low = math.exp(posterior.quantile(i, 1 - sure))
+        return replace(answer, status="above_range", low=low)
+    spread = posterior.spread(i)
+    if posterior.gentler(i, math.log(GENTLE)) >= sure:
+        return replace(answer, status="not_sharp", n10_n90=spread)
+    n_star, low, high = _interval(posterior, i)
+    answer = replace(answer, n_star=n_star, low=low, high=high, n10_n90=spread)
+    decided = _is_found(posterior, i, trials) and _gap_share(posterior, i, spread) <= GAPS_ALLOWED
+    return replace(answer, status="found") if decided else answer
+
+
+def is_settled(posterior: "Posterior", i: int) -> bool:
+    """Whether more trials of the i-th threshold are not needed, or would not help.
+
+    A threshold undecided only because too many of its trials are gaps is left alone once its
+    interval is narrow, or once gaps outnumber answers: asking again would make more gaps.
+    """
+    threshold = posterior.threshold(i)
+    if threshold.status not in ("found", "undecided"):
+        return True
+    if threshold.gaps > max(threshold.trials, 2 * OWN_TRIALS):
+        return True
+    if not _is_found(posterior, i, threshold.trials):
+        return False
+    n_star, low, high = _interval(posterior, i)
+    return high - low <= 2 * posterior.tolerance * n_star or in_one_step(low, high)
+
+
+def in_one_step(low: float, high: float) -> bool:
+    """Whether some [a, a + 1] between integers contains [low, high]."""
+    return high <= math.floor(low) + 1
+
+
+def _is_found(posterior: "Posterior", i: int, trials: int) -> bool:
+    ask = posterior.asked[i]
+    outside = posterior.below(i, math.log(ask.low)) + 1 - posterior.below(i, math.log(ask.high))
+    return trials >= OWN_TRIALS and outside <= 1 - posterior.confidence
+
+
+def _interval(posterior: "Posterior", i: int) -> tuple[float, float, float]:
+    """n_star with its ends: quantiles, or one integer step where that holds enough mass.
+
+    Refits with gaps filled in that leave the interval widen it.
+    """
+    tail = (1 - posterior.confidence) / 2
+    n_star, low, high = (math.exp(posterior.quantile(i, share)) for share in (0.5, tail, 1 - tail))
+    step = math.ceil(n_star) - 1
+    inside = posterior.below(i, math.log(step + 1)) - posterior.below(i, math.log(max(step, 0.5)))
+    wide = high - low > 2 * posterior.tolerance * n_star
+    if wide and inside >= posterior.confidence:
+        low, high = max(float(step), 0.5), float(step + 1)
+    if posterior.with_gaps_filled is not None:
+        filled = [math.exp(x) for x in posterior.with_gaps_filled[:, i]]
+        low, high = min([low, *filled]), max([high, *filled])
+    return n_star, low, high
+
+
+def _gap_share(posterior: "Posterior", i: int, spread: tuple[float, float]) -> float:
+    """Share of gaps among the trials between 10% and 90% success."""
+    ask = posterior.asked[i]
+    inside = [
+        t
+        for t in posterior.tallies
+        if (t.d, t.k) == (ask.d, ask.k) and math.floor(spread[0]) <= t.n <= math.ceil(spread[1])
+    ]
+    gaps = sum(t.gaps for t in inside)
+    return gaps / max(1, gaps + sum(t.trials for t in inside))
