@@ -13,8 +13,8 @@ from orchestrator.domain.target import Examples
 class LeastSquares(LoopedLearner):
     """The w of least Euclidean norm among those that minimise |X w - y|; predicts <w, x>.
 
-    x is (n, d) real, y (n,) real or ±1. One LAPACK call (gelsy, a complete orthogonal
-    factorisation) per trial; singular values below max(n, d) * 2.2e-16 of the largest count as 0.
+    x is (n, d) real, y (n,) real or ±1. One LAPACK call (gelsd, by singular values) per
+    trial; singular values below max(n, d) * 2.2e-16 of the largest count as 0.
     Without noise it is exact once the inputs have rank d. No hyper-parameters.
 
     Source: Golub & Van Loan (2013), "Matrix Computations", 4th edition, section 5.5.
@@ -34,8 +34,8 @@ class LeastSquares(LoopedLearner):
         )
 
     def work(self, point: Point) -> float:
-        """Operations of a QR factorisation of n x d."""
-        return 2.0 * point.n * point.d * min(point.n, point.d)
+        """Operations of a bidiagonalisation of n x d."""
+        return 4.0 * point.n * point.d * min(point.n, point.d)
 
 
 def minimum_norm(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, int | None]:
@@ -45,8 +45,9 @@ def minimum_norm(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, int | 
     take the rest of the pack with it.
     """
     if bool(x.isfinite().all()) and bool(y.isfinite().all()):
-        # gelsy has no CUDA form, and one solve at a time gains nothing from a GPU.
-        solved = torch.linalg.lstsq(x.cpu(), y.cpu()[:, None], driver="gelsy")
+        # Not gelsy: torch 2.13 gave other last bits at every call (it seems to pass LAPACK column
+        # pivots that were never set). Neither has a CUDA form; one small solve would not gain.
+        solved = torch.linalg.lstsq(x.cpu(), y.cpu()[:, None], driver="gelsd")
         if bool(solved.solution.isfinite().all()):
             return solved.solution[:, 0].to(x.device), int(solved.rank)
     return torch.full_like(x[0], torch.nan), None
