@@ -1,0 +1,216 @@
+"""The loop with the in-process executor, the in-memory tracker, and executors that fail on purpose."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import pytest
+
+from orchestrator.domain.pack import run_pack
+from orchestrator.domain.point import Point
+from orchestrator.engine import InlineExecutor
+from orchestrator.errors import EveryTrialFailed, Interrupted
+from orchestrator.plan.facts import Fact, Finished, Lost, Pack, Reason
+from orchestrator.ports import ArmTally, Ask, StoppedBy, SweepRecord
+from orchestrator.spec import ExperimentSpec
+from orchestrator.sweep import Progress, Sweep
+from orchestrator.tracking import Memory, MemoryTracker
+
+
+def a_spec(**changes: object) -> ExperimentSpec:
+    words = {
+        "name": "small-cover",
+        "target": {"kind": "random_labels"},
+        "learner": {"kind": "linear_separator"},
+        "axes": {"d": [3, 5], "n": {"low": 2, "high": 40}},
+        "success": {"measure": "train_error", "above": 0.0},
+        **changes,
+    }
+    return ExperimentSpec.from_words(words)
+
+
+def a_record(spec: ExperimentSpec) -> SweepRecord:
+    return SweepRecord(spec.id, spec.name, spec.canonical, "", "running", started=1.0)
+
+
+class Halving:
+    """Asks at the middle of what the tallies leave open, so every answer matters."""
+
+    def __init__(self, rounds: int = 6) -> None:
+        self._rounds = rounds
+
+    def propose(
+        self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
+    ) -> list[Ask]:
+        if number >= self._rounds:
+            return []
+        successes = sum(tally.successes for tally in tallies)
+        return [Ask(0, Point(d=d, n=2 + (7 * number + successes) % 17), 3) for d in (3, 5)]
+
+    def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
+        return "tolerance"
+
+
+class Losing(InlineExecutor):
+    """Loses every third pack for the reasons given, one after another."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        super().__init__()
+        self._reasons = deque(reasons)
+        self._packs = 0
+        self.starts: Counter[str] = Counter()
+
+    def start(self, pack: Pack) -> None:
+        self.starts.update(trial.key for trial in pack.trials)
+        super().start(pack)
+
+    def wait(self, timeout_s: float) -> list[Fact]:
+        facts = []
+        for fact in super().wait(timeout_s):
+            self._packs += 1
+            if self._reasons and isinstance(fact, Finished) and self._packs % 3 == 0:
+                facts.append(Lost(fact.pack_id, self._reasons.popleft(), "on purpose"))
+            else:
+                facts.append(fact)
+        return facts
+
+
+def answered(memory: Memory, executor: object = None, **more: object) -> MemoryTracker:
+    spec = a_spec()
+    tracker = MemoryTracker(memory)
+    tracker.open(a_record(spec))
+    sweep = Sweep(
+        spec,
+        tracker=tracker,
+        executor=executor or InlineExecutor(),
+        proposer=Halving(),
+        **more,
+    )
+    try:
+        sweep.answer()
+    finally:
+        tracker.close()
+    return tracker
+
+
+def results(memory: Memory) -> dict[str, object]:
+    return {
+        key: (one.result.outcome, dict(one.result.measures)) if one.result else one.reasons
+        for key, one in memory.settled.items()
+    }
+
+
+def test_every_trial_asked_for_is_answered_with_what_run_pack_gives():
+    memory = Memory()
+    answered(memory)
+    trials = [memory.trials[key] for key in memory.settled]
+    assert len(trials) == 6 * 2 * 3
+    assert all(memory.settled[one.key].result.same_as(one) for one in run_pack(trials))
+    rounds = memory.sweeps[a_spec().id].rounds
+    assert rounds[6] == []
+    assert rounds[7] == [], "the last round was decided with nothing in flight"
+
+
+@pytest.mark.parametrize(
+    "reasons",
+    [
+        [Reason.NODE_LOST] * 6,
+        [Reason.WORKER_DIED, Reason.OUT_OF_MEMORY, Reason.TIMED_OUT, Reason.RAISED],
+    ],
+)
+def test_lost_packs_change_nothing_in_the_answer(reasons):
+    calm, stormy = Memory(), Memory()
+    answered(calm)
+    executor = Losing(reasons)
+    answered(stormy, executor)
+    assert results(stormy) == results(calm)
+    assert max(executor.starts.values()) > 1, "something was lost and started again"
+
+
+def test_an_interrupted_sweep_goes_on_to_the_same_answer_and_repeats_nothing():
+    calm, broken = Memory(), Memory()
+    answered(calm)
+    for stop_after in (0, 0, 0, 1):
+        calls = iter(range(100))
+        with pytest.raises(Interrupted):
+            answered(broken, interrupted=lambda: next(calls) >= stop_after)  # noqa: B023
+    before = set(broken.settled)
+    executor = Losing([])
+    answered(broken, executor)
+    assert results(broken) == results(calm)
+    assert not before & executor.starts.keys(), "a committed trial was started again"
+
+
+def test_a_second_sweep_of_the_same_trials_trains_nothing():
+    memory = Memory()
+    answered(memory)
+    spec = a_spec(name="again")
+    tracker, executor = MemoryTracker(memory), Losing([])
+    tracker.open(a_record(spec))
+    Sweep(spec, tracker=tracker, executor=executor, proposer=Halving()).answer()
+    assert not executor.starts
+    assert {member.state for member in tracker.members()} == {"cached"}
+
+
+def test_a_sweep_whose_trials_all_fail_alike_is_given_up():
+    class Hopeless(InlineExecutor):
+        def wait(self, timeout_s: float) -> list[Fact]:
+            return [
+                Lost(fact.pack_id, Reason.RAISED, "ValueError: no")
+                for fact in super().wait(timeout_s)
+                if isinstance(fact, Finished)
+            ]
+
+    with pytest.raises(EveryTrialFailed, match="ValueError: no"):
+        answered(Memory(), Hopeless())
+
+
+def test_max_hours_ends_a_sweep_and_keeps_what_ran():
+    hours = iter([0.0, *[0.0] * 6, *[7200.0] * 1000])
+    spec = a_spec(search={"kind": "grid", "max_hours": 1.0})
+    memory = Memory()
+    tracker = MemoryTracker(memory)
+    tracker.open(a_record(spec))
+    sweep = Sweep(
+        spec,
+        tracker=tracker,
+        executor=InlineExecutor(),
+        proposer=Halving(rounds=1000),
+        clock=lambda: next(hours),
+    )
+    assert sweep.answer() == "max_hours"
+    assert memory.settled
+
+
+def test_progress_counts_what_was_asked_and_answered():
+    seen: list[Progress] = []
+    answered(Memory(), watch=seen.append)
+    last = seen[-1]
+    assert (last.asked, last.answered, last.gaps, last.running) == (36, 36, 0, 0)
+    assert sum(tally.trials for tally in last.tallies) == 36
+
+
+def test_a_poison_trial_becomes_a_gap_and_its_mates_are_answered():
+    calm = Memory()
+    answered(calm)
+    poison = sorted(calm.settled)[0]
+
+    class Poisoned(InlineExecutor):
+        def start(self, pack: Pack) -> None:
+            self.poisoned = getattr(self, "poisoned", set())
+            if any(trial.key == poison for trial in pack.trials):
+                self.poisoned.add(pack.id)
+            super().start(pack)
+
+        def wait(self, timeout_s: float) -> list[Fact]:
+            return [
+                Lost(fact.pack_id, Reason.WORKER_DIED, "signal 9")
+                if isinstance(fact, Finished) and fact.pack_id in self.poisoned
+                else fact
+                for fact in super().wait(timeout_s)
+            ]
+
+    memory = Memory()
+    answered(memory, Poisoned())
+    gaps = [key for key, one in memory.settled.items() if one.is_gap]
+    assert gaps == [poison]
+    assert memory.settled[poison].reasons == ("worker died: signal 9",) * 3
