@@ -1,0 +1,214 @@
+"""A two-layer network trained by minibatch gradient descent, all layers at once."""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+
+from orchestrator.domain.batched_net import (
+    ACTIVATIONS,
+    LOSSES,
+    Gradient,
+    Parameters,
+    Sizes,
+    scores,
+)
+from orchestrator.domain.learner import Fit, Learner, Outcome, Problem, rounded_up
+from orchestrator.domain.measures import on_test
+from orchestrator.domain.minibatches import CHUNK_STEPS, FiniteBatches, FreshBatches, Minibatches
+from orchestrator.domain.optimisers import Adam, Optimiser, Sgd, decay
+from orchestrator.domain.point import Point
+from orchestrator.domain.streams import Streams
+
+MIXED_N = 4096
+"""Up to this n trials of any n share a call; above, n within a factor of two."""
+
+
+class TwoLayer(Learner):
+    """f(x) = sum_j a_j phi(w_j . x + b_j) + c with `width` hidden units, trained on all layers.
+
+    n counts training examples; with `samples: fresh` it counts fresh examples streamed, each seen
+    once, and the steps are ceil(n / batch_size) whatever `steps` says (the last batch is what is
+    left of n).
+
+    With finite samples a step uses all n examples while n <= batch_size and otherwise batch_size
+    of them drawn with replacement; `batch_size: null` always uses all. Weights start at N(0,
+    1/fan-in), biases at 0. Each step multiplies both weight matrices, not the biases, by
+    1 - learning_rate * weight_decay and then moves all along the optimiser's step (decoupled
+    decay: Loshchilov & Hutter 2019, arXiv:1711.05101). Losses are log(1 + exp(-y f)), (f - y)^2 / 2,
+    max(0, 1 - y f) and -y f, the mean over a batch; logistic and hinge mean little for real labels.
+
+    It is judged where it stands after the last step. With `stop_at` it is judged where it stood
+    when its test accuracy (R^2 for real labels) first exceeded `stop_at` at a multiple of
+    `check_every` steps; the check looks at the very examples that judge it, so that a stopped trial
+    is a successful one. That asks another question, "was it ever that good?" instead of "is it in
+    the end?", whose thresholds may be lower; hence it is off unless asked for. A trial that never
+    gets there has outcome out_of_budget. The measure `steps` is the number of steps taken.
+
+    Trials whose parameters end infinite or nan have outcome diverged.
+
+    Defaults are a protocol on which 2-parities show their threshold within seconds (Adam 0.01,
+    decay 1, 800 steps, batches of 64, width 128), chosen by hand; without decay more examples are
+    needed.
+    """
+
+    kind: Literal["two_layer"] = "two_layer"
+    width: int = Field(128, ge=1, description="hidden units")
+    activation: Literal["relu", "tanh", "quadratic", "silu"] = "relu"
+    loss: Literal["logistic", "squared", "hinge", "correlation"] = "logistic"
+    optimiser: Literal["sgd", "adam"] = "adam"
+    learning_rate: float = Field(0.01, gt=0.0)
+    weight_decay: float = Field(1.0, ge=0.0, description="decoupled, of both weight matrices")
+    batch_size: int | None = Field(64, ge=1, description="null: all n examples at every step")
+    samples: Literal["finite", "fresh"] = "finite"
+    steps: int = Field(800, ge=1, description="steps on a finite sample")
+    stop_at: float | None = Field(None, description="end once test accuracy exceeds this")
+    check_every: int = Field(50, ge=1, description="steps between looks at test accuracy")
+
+    reports: ClassVar[tuple[str, ...]] = ("steps",)
+    dtype: ClassVar[torch.dtype] = torch.float32
+
+    @model_validator(mode="after")
+    def _fresh_samples_come_in_batches(self) -> Self:
+        if self.samples == "fresh" and self.batch_size is None:
+            raise ValueError("samples: fresh needs a batch_size; null means all n at every step")
+        return self
+
+    def fit(self, problem: Problem, streams: Streams) -> Fit:
+        """Train every trial of the pack."""
+        return _Training(self, problem, streams).fit()
+
+    def initial(self, point: Point, streams: Streams) -> Parameters:
+        """Networks before the first step, one per stream."""
+        sizes = Sizes.of(len(streams), point.d, self.width)
+        net = Parameters.zeros(sizes, streams.dtype, streams.device)
+        weights = streams.normals(self.width, point.d).mT
+        net.first[:, : point.d, : self.width] = weights / math.sqrt(point.d)
+        net.outer[:, : self.width] = streams.normals(self.width) / math.sqrt(self.width)
+        return net
+
+    def rows(self, n: int) -> int:
+        """Examples in a step at that n."""
+        return n if self.batch_size is None else min(n, self.batch_size)
+
+    def steps_at(self, n: int) -> int:
+        """Steps of a trial that is not stopped early."""
+        return -(-n // self.rows(n)) if self.samples == "fresh" else self.steps
+
+    def work(self, point: Point) -> float:
+        """Three matrix products a step, and one for 1,000 test examples, at two operations each."""
+        weights = float((point.d + 1) * self.width)
+        return weights * (6.0 * self.steps_at(point.n) * self.rows(point.n) + 2000.0)
+
+    def memory_bytes(self, point: Point) -> float:
+        """Examples, six copies of the weights and four of a batch's hidden values, in float32."""
+        _, inputs, hidden = Sizes.of(1, point.d, self.width)
+        rows = rounded_up(max(self.rows(point.n), 128))
+        kept = CHUNK_STEPS * rows if self.samples == "fresh" else point.n
+        return 4.0 * (3.0 * (kept + 1000.0) * inputs + 6.0 * inputs * hidden + 4.0 * rows * hidden)
+
+    def shape(self, point: Point) -> Hashable:
+        """Nothing is summed over n but a full batch, so that other steps may mix n."""
+        if self.batch_size is None:
+            return rounded_up(point.n)
+        return 0 if self.samples == "fresh" else max(MIXED_N, 1 << (point.n - 1).bit_length())
+
+    def padded_n(self, points: Sequence[Point]) -> int:
+        """The largest n; fresh samples are not drawn at once."""
+        return 1 if self.samples == "fresh" else max(point.n for point in points)
+
+
+class _Training:
+    """One call of `fit`: the pack's networks, and where each trial's stood when it was done."""
+
+    def __init__(self, learner: TwoLayer, problem: Problem, streams: Streams) -> None:
+        self._learner, self._problem = learner, problem
+        self._net = learner.initial(problem.point, streams.at("initial"))
+        self._final = self._net.like()
+        self._optimiser = _optimiser(learner, self._net)
+        self._batches = _minibatches(learner, problem, streams, self._net.sizes.inputs)
+        self._activation = ACTIVATIONS[learner.activation]
+        self._last = [learner.steps_at(n) for n in problem.n.tolist()]
+        self._taken = [0] * len(problem)
+        self._outcomes = [Outcome.FITTED] * len(problem)
+
+    def fit(self) -> Fit:
+        trials, number = list(range(len(self._problem))), 0
+        while trials:
+            self._chunk(number, trials)
+            left = [place for place, trial in enumerate(trials) if not self._taken[trial]]
+            trials, number = self._keep(trials, left), number + 1
+        self._note_divergence()
+        return Fit(
+            outcomes=self._outcomes,
+            measures={"steps": torch.tensor(self._taken, dtype=torch.float64)},
+            predict=lambda x: scores(self._final, x, self._activation),
+        )
+
+    def _keep(self, trials: list[int], places: list[int]) -> list[int]:
+        """Go on with the trials at those places only; a lone one keeps a twin, see `run_pack`."""
+        if len(places) == len(trials) or not places:
+            return [trials[place] for place in places]
+        places = places if len(places) > 1 else places * 2
+        self._net, self._optimiser = self._net.taken(places), self._optimiser.taken(places)
+        return [trials[place] for place in places]
+
+    def _chunk(self, number: int, trials: list[int]) -> None:
+        """Take the steps of one chunk, until all trials are done."""
+        learner = self._learner
+        gradient = Gradient(self._net, self._batches.rows, self._activation, LOSSES[learner.loss])
+        shrink = 1.0 - learner.learning_rate * learner.weight_decay
+        for offset, batch in enumerate(self._batches.chunk(number, trials)):
+            downhill = gradient.at(self._net, *batch)
+            if learner.weight_decay > 0.0:
+                decay(self._net, self._problem.point.d, shrink)
+            self._optimiser.step(self._net, downhill)
+            self._look(number * CHUNK_STEPS + offset + 1, trials)
+            if all(self._taken[trial] for trial in trials):
+                return
+
+    def _look(self, step: int, trials: list[int]) -> None:
+        """Put aside the trials that are done after that step."""
+        stop_at, ends = self._learner.stop_at, step in self._last
+        checks = stop_at is not None and (ends or step % self._learner.check_every == 0)
+        if not (ends or checks):
+            return
+        good = self._passed(trials) if checks else [False] * len(trials)
+        done = [
+            place
+            for place, trial in enumerate(trials)
+            if not self._taken[trial] and (good[place] or self._last[trial] == step)
+        ]
+        self._final.put([trials[place] for place in done], self._net, done)
+        for place in done:
+            self._taken[trials[place]] = step
+            if checks and not good[place]:
+                self._outcomes[trials[place]] = Outcome.OUT_OF_BUDGET
+
+    def _passed(self, trials: list[int]) -> list[bool]:
+        """Which trials stand above `stop_at` on the examples that will judge them."""
+        test, labels = self._problem.test, self._problem.target.labels
+        found = on_test(scores(self._net, test.x[trials], self._activation), test.y[trials], labels)
+        measure = found["r_squared" if labels == "real" else "test_accuracy"]
+        passed: list[bool] = (measure > self._learner.stop_at).tolist()
+        return passed
+
+    def _note_divergence(self) -> None:
+        for trial, finite in enumerate(self._final.finite().tolist()):
+            if not finite:
+                self._outcomes[trial] = Outcome.DIVERGED
+
+
+def _minibatches(learner: TwoLayer, problem: Problem, streams: Streams, inputs: int) -> Minibatches:
+    if learner.samples == "finite":
+        return FiniteBatches(problem, streams, learner.batch_size, inputs)
+    assert learner.batch_size is not None  # the settings say so
+    return FreshBatches(problem, learner.batch_size, inputs)
+
+
+def _optimiser(learner: TwoLayer, net: Parameters) -> Optimiser:
+    if learner.optimiser == "sgd":
+        return Sgd(learner.learning_rate)
+    return Adam(learner.learning_rate, net.like(), net.like())
