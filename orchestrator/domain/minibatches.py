@@ -95,21 +95,21 @@ class FreshBatches:
         """See `Minibatches`. After a trial's n examples its weights are 0."""
         size = self._batch_size
         examples = self._some(trials).fresh(number, CHUNK_STEPS * size)
-        x = padded(examples.x.unflatten(1, (CHUNK_STEPS, size)).transpose(0, 1).flatten(0, 1),
-                   self.rows, self._inputs)  # fmt: skip
-        y = torch.nn.functional.pad(
-            examples.y.to(x.dtype).unflatten(1, (CHUNK_STEPS, size)).transpose(0, 1),
-            (0, self.rows - size),
-        )
-        seen = torch.arange(CHUNK_STEPS, device=x.device) + number * CHUNK_STEPS
-        left = self._problem.n[torch.tensor(trials, device=x.device)] - seen[:, None] * size
-        weight = _weights(left.clamp(0, size), self.rows, x.dtype)
-        for step in zip(x.unflatten(0, (CHUNK_STEPS, -1)), y, weight, strict=True):
-            yield Batch(*step)
+        steps = torch.arange(number * CHUNK_STEPS, (number + 1) * CHUNK_STEPS)
+        left = self._problem.n[list(trials)] - steps[:, None].to(self._problem.n.device) * size
+        weight = _weights(left.clamp(0, size), self.rows, examples.x.dtype)
+        parts = zip(torch.split(examples.x, size, 1), torch.split(examples.y, size, 1), weight,
+                    strict=True)  # fmt: skip
+        for x, y, own in parts:
+            yield Batch(
+                padded(x, self.rows, self._inputs),
+                torch.nn.functional.pad(y.to(x.dtype), (0, self.rows - size)),
+                own,
+            )
 
     def _some(self, trials: Sequence[int]) -> Problem:
         problem = self._problem
-        rows = torch.tensor(trials, device=problem.n.device)
+        rows = list(trials)
         return replace(
             problem,
             n=problem.n[rows],

@@ -37,8 +37,9 @@ class TwoLayer(Learner):
     of them drawn with replacement; `batch_size: null` always uses all. Weights start at N(0,
     1/fan-in), biases at 0. Each step multiplies both weight matrices, not the biases, by
     1 - learning_rate * weight_decay and then moves all along the optimiser's step (decoupled
-    decay: Loshchilov & Hutter 2019, arXiv:1711.05101). Losses are log(1 + exp(-y f)), (f - y)^2 / 2,
-    max(0, 1 - y f) and -y f, the mean over a batch; logistic and hinge mean little for real labels.
+    decay: Loshchilov & Hutter 2019, arXiv:1711.05101). Losses are log(1 + exp(-y f)),
+    (f - y)^2 / 2, max(0, 1 - y f) and -y f, averaged over a batch; logistic and hinge mean little
+    for real labels.
 
     It is judged where it stands after the last step. With `stop_at` it is judged where it stood
     when its test accuracy (R^2 for real labels) first exceeded `stop_at` at a multiple of
@@ -192,8 +193,8 @@ class _Training:
         test, labels = self._problem.test, self._problem.target.labels
         found = on_test(scores(self._net, test.x[trials], self._activation), test.y[trials], labels)
         measure = found["r_squared" if labels == "real" else "test_accuracy"]
-        passed: list[bool] = (measure > self._learner.stop_at).tolist()
-        return passed
+        assert self._learner.stop_at is not None
+        return [value > self._learner.stop_at for value in measure.tolist()]
 
     def _note_divergence(self) -> None:
         for trial, finite in enumerate(self._final.finite().tolist()):
