@@ -123,7 +123,7 @@ def provenance(figure: Figure, answer: Answer, *notes: str) -> None:
         f"{answer.name} · sweep {answer.sweep} · success: {answer.criterion} · "
         f"{count(answer.finished_trials, 'trial')}, {count(answer.gaps, 'gap')}"
     )
-    width = int(figure.get_figwidth() * 25)
+    width = int(figure.get_figwidth() * 23.5)
     lines = [line for part in (*notes, facts) if part for line in textwrap.wrap(part, width)]
     figure.supxlabel(
         "\n".join(lines), x=0.012, ha="left", fontsize=6, color="#596069", linespacing=1.4

@@ -1,7 +1,6 @@
 """The answer at a glance, for a README: thresholds, laws and theory, and the ratio of two arms."""
 
 import math
-from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from orchestrator.report import words
 from orchestrator.report.marks import THEORY_DASH, look
 from orchestrator.report.pictures.canvas import FAINT, INK, shortened
 from orchestrator.report.pictures.law import AXIS, draw_laws, legend_words
+from orchestrator.report.pictures.threshold_mark import apart
 from orchestrator.report.series import Letter, letters, lines, mark, theory_name
 
 SIZE_IN = (7.2, 4.05)
@@ -44,18 +44,20 @@ def draw(answer: Answer) -> Figure:
 def _names(ax: Axes, answer: Answer, along: Letter) -> None:
     """Each arm's name and law, right of its last threshold; names that would meet move apart."""
     low, high = (math.log(end) for end in ax.get_ylim())
+    # Names of lines stand in between where an arm has several.
+    x = 1.13 if any(len(lines(arm, along)) > 1 for arm in answer.arms) else 1.02
     wanted = []
     for index, arm in enumerate(answer.arms):
         last = _last_known(arm, along)
         wanted.append(((math.log(last) - low) / (high - low) if last else 0.1, index))
-    heights = apart([height for height, _ in sorted(wanted)], 0.2)
+    heights = apart([height for height, _ in sorted(wanted)], 0.2, top=0.93)
     for height, (_, index) in zip(heights, sorted(wanted), strict=True):
         arm, colour = answer.arms[index], look(index).colour.light
         name, law = words.short_names(answer.arms)[index], legend_words(arm)
         text = shortened(law, 25)
         ax.annotate(
             shortened(name, 22),
-            (1.02, height),
+            (x, height),
             xycoords="axes fraction",
             color=colour,
             fontsize=10,
@@ -64,7 +66,7 @@ def _names(ax: Axes, answer: Answer, along: Letter) -> None:
         )
         ax.annotate(
             text,
-            (1.02, height - 0.012),
+            (x, height - 0.012),
             xycoords="axes fraction",
             color=INK,
             fontsize=7.6,
@@ -77,18 +79,6 @@ def _last_known(arm: ArmAnswer, along: Letter) -> float | None:
     heights = [one.value or one.low or one.high for one in known if one.kind != "unknown"]
     values = [one.value for one in known if one.value]
     return values[-1] if values else heights[-1] if heights else None
-
-
-def apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights moved up until neighbours are `gap` apart, then down to stay below 0.95."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + gap) if placed else max(height, 0.1))
-    ceiling = 0.93
-    for index in reversed(range(len(placed))):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
-    return placed
 
 
 def _ratio(ax: Axes, answer: Answer, along: Letter) -> None:

@@ -20,7 +20,7 @@ from orchestrator.report.pictures.canvas import (
     shortened,
     thinned,
 )
-from orchestrator.report.pictures.threshold_mark import draw_mark
+from orchestrator.report.pictures.threshold_mark import Name, draw_mark, name_lines
 from orchestrator.report.series import (
     Letter,
     Mark,
@@ -56,15 +56,19 @@ def draw(answer: Answer, along: Letter) -> Figure:
 
 def draw_laws(ax: Axes, answer: Answer, along: Letter, size: float = 4.2) -> None:
     """Thresholds of all arms with intervals, fitted laws solid, theory dashed, on log axes."""
-    for index, arm in enumerate(answer.arms):
-        _laws_of(ax, arm, index, along, size)
+    names = [
+        name
+        for index, arm in enumerate(answer.arms)
+        for name in _laws_of(ax, arm, index, along, size)
+    ]
     _axes(ax, answer, along)
+    name_lines(ax, names)
 
 
-def _laws_of(ax: Axes, arm: ArmAnswer, index: int, along: Letter, size: float) -> None:
+def _laws_of(ax: Axes, arm: ArmAnswer, index: int, along: Letter, size: float) -> list[Name]:
     style = look(index)
     colour = style.colour.light
-    drawn = lines(arm, along)
+    drawn, names = lines(arm, along), []
     for line in drawn:
         curve = law_curve(arm, line, along)
         if curve is not None:
@@ -74,23 +78,14 @@ def _laws_of(ax: Axes, arm: ArmAnswer, index: int, along: Letter, size: float) -
         for found in line.thresholds:
             draw_mark(ax, getattr(found.asked, along), mark(found), colour, style.marker, size)
         if len(drawn) > 1:
-            _name_line(ax, line.thresholds[-1], line.name, along, colour)
+            names += _line_name(line.thresholds[-1], line.name, along, colour)
+    return names
 
 
-def _name_line(ax: Axes, last: FoundThreshold, name: str, along: Letter, colour: str) -> None:
+def _line_name(last: FoundThreshold, name: str, along: Letter, colour: str) -> list[Name]:
     known = mark(last)
     height = known.value or known.low or known.high
-    if height is not None:
-        ax.annotate(
-            name,
-            (getattr(last.asked, along), height),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=6.4,
-            color=colour,
-            annotation_clip=False,
-        )
+    return [Name(getattr(last.asked, along), height, name, colour)] if height else []
 
 
 def _axes(ax: Axes, answer: Answer, along: Letter) -> None:
@@ -138,21 +133,19 @@ def legend_words(arm: ArmAnswer) -> str:
 
 def _residuals(ax: Axes, answer: Answer, along: Letter) -> None:
     ax.axhline(0, color=FAINT, lw=0.8)
-    for index, arm in enumerate(answer.arms):
-        for found in arm.thresholds:
+    drawn = [
+        (arm, index, line) for index, arm in enumerate(answer.arms) for line in lines(arm, along)
+    ]
+    for place, (arm, index, line) in enumerate(drawn):
+        # Lines stand beside one another, so that bars do not hide bars.
+        shift = 1 + 0.012 * (place - (len(drawn) - 1) / 2)
+        for found in line.thresholds:
             fit = fitted(arm, found)
             if fit is not None:
-                # Arms stand beside one another, so that bars do not hide bars.
-                shift = 1 + 0.012 * (index - (len(answer.arms) - 1) / 2)
-                draw_mark(
-                    ax,
-                    getattr(found.asked, along) * shift,
-                    less_one(mark(found, fit)),
-                    look(index).colour.light,
-                    look(index).marker,
-                    3.6,
-                )
-    reach = 1.1 * max(0.02, *(abs(end) for end in ax.get_ylim()))
+                x, one = getattr(found.asked, along) * shift, less_one(mark(found, fit))
+                draw_mark(ax, x, one, look(index).colour.light, look(index).marker, 3.6)
+    seen = any(arm.law for arm in answer.arms)
+    reach = 1.1 * max(abs(end) for end in ax.get_ylim()) if seen else 0.1
     ax.set_ylim(-reach, reach)
     ax.set_ylabel("n* / law − 1")
     ax.yaxis.set_major_locator(MaxNLocator(4, symmetric=True))

@@ -21,7 +21,7 @@ from orchestrator.report.pictures.canvas import (
     provenance,
     thinned,
 )
-from orchestrator.report.pictures.threshold_mark import draw_mark
+from orchestrator.report.pictures.threshold_mark import Name, draw_mark, name_lines
 from orchestrator.report.series import (
     Letter,
     Line,
@@ -73,12 +73,15 @@ def planes(answer: Answer) -> list[Plane]:
 def draw(answer: Answer, plane: Plane) -> Figure:
     """One panel per arm, on common axes so that arms can be compared."""
     figure, axes = panels(answer.arms, height_in=3.0, share_x=True, share_y=True)
-    seen = None
+    seen, names = None, []
     for ax, arm in zip(axes, answer.arms, strict=True):
-        seen = _panel(ax, arm, plane) or seen
+        cells, here = _panel(ax, arm, plane)
+        seen, names = cells or seen, [*names, (ax, here)]
         ax.set_xlabel(plane.across)
         ax.set_ylabel(plane.upward)
     _axes(axes, answer, plane)
+    for ax, here in names:
+        name_lines(ax, here)
     if seen is not None:
         _rate_bar(figure, axes, seen)
         axes[0].legend(handles=_handles(answer), loc="upper left", borderaxespad=0.2)
@@ -116,8 +119,7 @@ def _axes(axes: Sequence[Axes], answer: Answer, plane: Plane) -> None:
     for ax in axes:
         if across:
             ax.set_xlim(*padded(across, 0.12))
-        if upward:
-            ax.set_ylim(*padded(upward, 0.05))
+        ax.set_ylim(*padded(upward or [1.0, 10.0], 0.05))
         whole = thinned([int(one) for one in across]) if plane.whole and across else None
         plain_log(ax.xaxis, whole)
         plain_log(ax.yaxis)
@@ -127,18 +129,20 @@ def _heights(found: FoundThreshold, plane: Plane) -> list[float]:
     scale = plane.divisor(found.asked)
     known = mark(found, scale)
     drawn = [known.value, known.low, known.high]
+    if known.kind == "above" and known.low:
+        drawn.append(known.low * 1.6)  # room for the arrow
     drawn += [None if found.theory is None else found.theory / scale]
     return [tally.n / scale for tally in found.tallies] + [one for one in drawn if one]
 
 
-def _panel(ax: Axes, arm: ArmAnswer, plane: Plane) -> PathCollection | None:
-    seen = _cells(ax, arm, plane)
+def _panel(ax: Axes, arm: ArmAnswer, plane: Plane) -> tuple[PathCollection | None, list[Name]]:
+    seen, names = _cells(ax, arm, plane), []
     several = len(plane.lines(arm)) > 1
     for line in plane.lines(arm):
-        _threshold_line(ax, line, plane, several)
+        names += _threshold_line(ax, line, plane, several)
         x, y = theory_points(line.thresholds, plane.x, plane.divisor)
         ax.plot(x, y, color=THEORY, lw=1.1, ls=THEORY_DASH, zorder=6, marker="_", ms=5)
-    return seen
+    return seen, names
 
 
 def _cells(ax: Axes, arm: ArmAnswer, plane: Plane) -> PathCollection | None:
@@ -165,7 +169,7 @@ def _cells(ax: Axes, arm: ArmAnswer, plane: Plane) -> PathCollection | None:
     )
 
 
-def _threshold_line(ax: Axes, line: Line, plane: Plane, several: bool) -> None:
+def _threshold_line(ax: Axes, line: Line, plane: Plane, several: bool) -> list[Name]:
     marks = [(plane.x(f.asked), mark(f, plane.divisor(f.asked))) for f in line.thresholds]
     solid = [(x, m) for x, m in marks if m.value and m.low and m.high]
     at = [x for x, _ in solid]
@@ -176,13 +180,6 @@ def _threshold_line(ax: Axes, line: Line, plane: Plane, several: bool) -> None:
         ax.plot(at, [m.value or 0 for _, m in solid], color=INK, lw=1.3, zorder=5)
     for x, one in marks:
         draw_mark(ax, x, one, INK, "o")
-    if several and solid:
-        ax.annotate(
-            line.name,
-            (at[-1], solid[-1][1].value or 0),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=6.2,
-            annotation_clip=False,
-        )
+    if not (several and solid):
+        return []
+    return [Name(at[-1], solid[-1][1].value or 0, line.name, INK)]

@@ -1,5 +1,9 @@
 """A threshold as a mark with its interval, the same in every picture."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from matplotlib.axes import Axes
 
 from orchestrator.report.series import Mark
@@ -59,3 +63,46 @@ def _arrow(ax: Axes, x: float, one: Mark, colour: str, zorder: float) -> None:
         annotation_clip=False,
     )
     ax.plot(x, from_n, marker="_", ms=6, color=colour, mew=1.1, ls="none", zorder=zorder)
+
+
+@dataclass(frozen=True)
+class Name:
+    """What to write beside the end of a line at (x, y)."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
+
+
+def name_lines(ax: Axes, names: Sequence[Name], gap: float = 0.05) -> None:
+    """Write names beside the ends of lines on log axes; those that would meet move apart."""
+    low, high = (math.log(end) for end in ax.get_ylim())
+    for x in sorted({name.x for name in names}):
+        here = sorted((name for name in names if name.x == x), key=lambda name: name.y)
+        heights = [(math.log(name.y) - low) / (high - low) for name in here]
+        for name, height in zip(here, apart(heights, gap), strict=True):
+            ax.annotate(
+                name.text,
+                (x, math.exp(low + height * (high - low))),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=6.4,
+                color=name.colour,
+                annotation_clip=False,
+            )
+
+
+def apart(heights: Sequence[float], gap: float, top: float = 1.0) -> list[float]:
+    """Ascending heights moved as little as needed to be `gap` apart and at most `top`."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else height)
+    # The mean shift is taken back, so that a crowd stays centred on where it belongs.
+    drift = sum(a - b for a, b in zip(placed, heights, strict=True)) / max(len(placed), 1)
+    placed = [height - drift for height in placed]
+    for index in reversed(range(len(placed))):
+        placed[index] = min(placed[index], top)
+        top = placed[index] - gap
+    return placed
