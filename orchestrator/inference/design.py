@@ -45,6 +45,9 @@ DEEPEST = 4.0
 BRACKETED = 1.5
 """A cell is bracketed when log n_star is known to this many widths 1/s of its transition."""
 
+WIDE_TRIALS = 4
+"""Trials of a cell that is not bracketed that may be in flight at once, this round's included."""
+
 BLOCK = 4
 """Repeats come in blocks of this many where that costs little (DESIGN.md section 8)."""
 
@@ -105,9 +108,10 @@ def choose(
         for place, g in enumerate(goals)
         for n in _rungs(posterior, g, tolerance)
     ]
+    room = [_room(posterior, g, pending) for g in goals]
     outlook = _Outlook(posterior, draws, np.column_stack(targets), candidates, pending)
     owed = _owed(posterior, goals, pending)
-    return _greedy(outlook, goals, candidates, trials, owed)
+    return _greedy(outlook, goals, candidates, trials, owed, room)
 
 
 def _target(posterior: Posterior, draws: Draws, i: int, tolerance: float) -> Array:
@@ -168,6 +172,13 @@ def _owed(posterior: Posterior, goals: Sequence[_Goal], pending: Sequence[Choice
         flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
         owed.append(max(0, OWN_TRIALS - own - flying))
     return owed
+
+
+def _room(posterior: Posterior, goal: _Goal, pending: Sequence[Choice]) -> int:
+    """Trials that may still be sent to a cell before its results are awaited."""
+    ask = posterior.asked[goal.i]
+    flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
+    return 10**9 if goal.bracketed else WIDE_TRIALS - flying
 
 
 class _Outlook:
@@ -236,18 +247,20 @@ def _greedy(
     candidates: Sequence[_Candidate],
     trials: int,
     owed: list[int],
+    room: list[int],
 ) -> list[Choice]:
     """The round: one block after another, until nothing is worth asking or it is full."""
     repeats: dict[int, int] = {}
     left = trials
     while left > 0:
-        pick = _next(outlook, goals, candidates, left, owed)
+        pick = _next(outlook, goals, candidates, left, owed, room)
         if pick is None:
             break
         place, count = pick
         outlook.add(place, count)
         repeats[place] = repeats.get(place, 0) + count
         owed[candidates[place].goal] -= count
+        room[candidates[place].goal] -= count
         left -= count
     if not repeats:
         # what is in flight should settle everything; ask the least, so that the search goes on
@@ -269,12 +282,13 @@ def _next(
     candidates: Sequence[_Candidate],
     left: int,
     owed: Sequence[int],
+    room: Sequence[int],
 ) -> tuple[int, int] | None:
     """The next candidate and its repeats, or None when nothing more is worth asking now."""
     own = np.array([c.goal for c in candidates])
     excess = outlook.variances - np.array([g.wanted for g in goals])
     floor = np.array([g.variance for g in goals]) / DEEPEST**2
-    open_goals = (excess > 0) & (outlook.variances > floor)
+    open_goals = (excess > 0) & (outlook.variances > floor) & (np.array(room) > 0)
     lacking = np.array([count > 0 for count in owed]) & (excess <= 0)
     wide = open_goals & np.array([not g.bracketed for g in goals])
     if wide.any():
