@@ -22,13 +22,19 @@ class LeastSquares(LoopedLearner):
 
     kind: Literal["least_squares"] = "least_squares"
 
+    reports: ClassVar[tuple[str, ...]] = ("train_error",)
     linear: ClassVar[bool] = True
 
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
-        """Coefficients (d,); a trial with data that are not finite diverges."""
+        """Coefficients (d,), and `train_error`, the mean squared error on the n examples.
+
+        A trial with data that are not finite diverges.
+        """
         w, rank = minimum_norm(examples.x, examples.y)
+        missing = (examples.x * w).sum(1) - examples.y
         return Fit(
             outcomes=[Outcome.FITTED if rank is not None else Outcome.DIVERGED],
+            measures={"train_error": missing.square().mean()},
             predict=lambda x: (x * w).sum(1),
             coefficients=w,
         )
