@@ -96,7 +96,7 @@ def _is_answered(channel: Any, at: str, token: str | None) -> bool:
 
     Raises `ClusterUnreachable` when what answers is no Ray head, or not of this Ray.
     """
-    import grpc  # type: ignore[import-untyped]
+    import grpc
     import ray
     from ray.core.generated import gcs_service_pb2 as messages
 

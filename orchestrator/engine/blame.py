@@ -9,13 +9,16 @@ from orchestrator.plan.facts import Reason
 _DETAIL_CHARACTERS = 2000  # enough for the frames that matter; the ledger keeps one per attempt
 
 
+# the CPU allocator of torch has no class of its own; these are its words on Linux and Windows
+_REFUSED = ("can't allocate memory", "Cannot allocate memory", "not enough memory")
+
+
 def reason_of(error: BaseException) -> Reason:
     """`OUT_OF_MEMORY` for a refused allocation on host or device, else `RAISED`."""
-    exhausted = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        # the CPU allocator of torch has no class of its own
-        isinstance(error, RuntimeError) and "not enough memory" in str(error)
-    )
-    return Reason.OUT_OF_MEMORY if exhausted else Reason.RAISED
+    refused = isinstance(error, RuntimeError) and any(word in str(error) for word in _REFUSED)
+    if refused or isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return Reason.OUT_OF_MEMORY
+    return Reason.RAISED
 
 
 def detail_of(error: BaseException) -> str:

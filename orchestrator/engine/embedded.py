@@ -26,7 +26,7 @@ OBJECT_STORE_BYTES = 100_000_000
 WORKER_ENVIRONMENT = {"MKL_CBWR": "AVX2,STRICT", "OMP_NUM_THREADS": "1"}
 """What makes a trial's last bits independent of its company and of the machine's width."""
 
-_LONGEST_HOME = 40  # characters; Ray's socket paths add 62 and Unix allows 107
+_LONGEST_BASE = 32  # characters; Ray's socket paths add up to 75 and Unix allows 107
 _GRACE_S = 5.0  # for Ray's processes to end by themselves
 
 
@@ -69,7 +69,7 @@ class EmbeddedRay:
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _node_ip_address="127.0.0.1",
-                _temp_dir=str(self.home),
+                _temp_dir=str(self.home / "r"),  # a directory of its own, for Ray makes it 0777
             )
         self._children = set(_children()) - before
         self.remember()
@@ -94,7 +94,7 @@ def _base() -> Path:
     """Our directory of all drivers' homes: private, and short enough for Ray's sockets."""
     name = f"phasefront-{os.getuid()}"
     base = Path(tempfile.gettempdir()) / name
-    if len(str(base)) > _LONGEST_HOME - 16:
+    if len(str(base)) > _LONGEST_BASE:
         base = Path("/tmp") / name
     with suppress(FileExistsError):
         base.mkdir(mode=0o700)
@@ -106,10 +106,11 @@ def _base() -> Path:
 
 def _home_in(base: Path) -> Path:
     """A directory named after this process, so that another can tell whether it is still in use."""
-    home = base / f"{os.getpid()}-{_born(psutil.Process())}"
+    home = base / str(os.getpid())
     while True:
         with suppress(FileExistsError):
             home.mkdir(mode=0o700)
+            (home / "driver").write_text(str(_born(psutil.Process())))
             return home
         home = home.with_name(home.name + "x")
 
@@ -117,13 +118,20 @@ def _home_in(base: Path) -> Path:
 def _reap(base: Path) -> None:
     """End what killed drivers left: processes, by id and start time, then directories."""
     for home in base.iterdir():
-        pid, _, born = home.name.rstrip("x").partition("-")
-        if not (pid.isdigit() and born.isdigit()) or _alive(int(pid), int(born)):
+        if not home.name.rstrip("x").isdigit() or _is_in_use(home):
             continue
         with suppress(OSError, ValueError):
             rows = json.loads((home / "processes.json").read_text())
-            _end({found for row in rows if (found := _alive(*row))})
+            _end({found for row in rows if (found := _alive(*row))}, grace_s=0.0)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _is_in_use(home: Path) -> bool:
+    pid = int(home.name.rstrip("x"))
+    try:
+        return _alive(pid, int((home / "driver").read_text())) is not None
+    except (OSError, ValueError):  # made a moment ago, or by a driver killed at that moment
+        return psutil.pid_exists(pid)
 
 
 def _children() -> list[psutil.Process]:
@@ -143,9 +151,9 @@ def _alive(pid: int, born: int) -> psutil.Process | None:
     return None
 
 
-def _end(processes: set[psutil.Process]) -> None:
+def _end(processes: set[psutil.Process], grace_s: float = _GRACE_S) -> None:
     """Wait for processes to end, then kill those that have not; reused ids are left alone."""
-    _, alive = psutil.wait_procs(list(processes), timeout=_GRACE_S)
+    _, alive = psutil.wait_procs(list(processes), timeout=grace_s)
     for process in alive:
         with suppress(psutil.Error):
             process.kill()

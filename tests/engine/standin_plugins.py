@@ -1,0 +1,93 @@
+"""A target and a learner that fail on purpose, in each way that an executor must survive.
+
+Read as a plug-in file, as `--plugins` would.
+"""
+
+import ctypes
+import os
+import sys
+import time
+from typing import Literal
+
+import torch
+
+from orchestrator.domain.learner import Fit, Learner, Outcome
+from orchestrator.domain.target import Examples, Target
+
+
+class Slope(Target):
+    """A linear function of Gaussian inputs."""
+
+    kind: Literal["slope"] = "slope"
+    test_count = 0
+
+    def draw(self, point, streams):
+        return streams.normals(point.d)
+
+    def examples(self, concept, point, count, streams):
+        x = streams.normals(count, point.d)
+        return Examples(x, (x @ concept[:, :, None]).squeeze(-1))
+
+
+class Patient(Learner):
+    """Reports a number that uses products and solves, after behaving as it is told to."""
+
+    kind: Literal["patient"] = "patient"
+    how: Literal[
+        "well", "sleep", "raise", "memory", "exit", "sys_exit", "hold", "swallow", "diverge"
+    ] = "well"
+    seconds: float = 0.0
+    log: str = ""
+    predicts = False
+    reports = ("norm",)
+
+    def work(self, point):
+        return 1.0
+
+    def fit(self, problem, streams):
+        self._note("begin")
+        if self.how != "well":
+            getattr(self, "_" + self.how)()
+        ridge = problem.x.mT @ problem.x + torch.eye(problem.point.d, dtype=problem.dtype)
+        found = torch.linalg.solve(ridge, problem.x.mT @ problem.y[:, :, None])
+        norm = found.square().sum((1, 2))
+        self._note("end")
+        return Fit([Outcome.FITTED] * len(problem), {"norm": norm * self._factor()})
+
+    def _factor(self):
+        return float("nan") if self.how == "diverge" else 1.0
+
+    def _note(self, what):
+        if self.log:
+            with open(self.log, "a") as file:
+                file.write(f"{what} {os.getpid()}\n")
+
+    def _diverge(self):
+        pass
+
+    def _sleep(self):
+        time.sleep(self.seconds)
+
+    def _raise(self):
+        raise ValueError("a learner that raises")
+
+    def _memory(self):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    def _exit(self):
+        os._exit(3)
+
+    def _sys_exit(self):
+        sys.exit(3)
+
+    def _hold(self):
+        """Sleep without letting go of the interpreter's lock."""
+        ctypes.PyDLL(None).sleep(int(self.seconds))
+
+    def _swallow(self):
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until:
+            try:
+                time.sleep(0.1)
+            except BaseException:
+                continue

@@ -1,0 +1,194 @@
+"""What can go wrong on Ray: dead, silent and stubborn workers, and strangers at the door."""
+
+import os
+import signal
+import stat
+import time
+
+import psutil
+import pytest
+
+from orchestrator.engine import RayExecutor
+from orchestrator.engine.receipt import place
+from orchestrator.errors import ClusterUnreachable
+from orchestrator.plan.facts import Finished, Lost, Reason
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
+
+LEASE_S = 6.0
+
+
+@pytest.fixture(scope="module")
+def executor():
+    executor = RayExecutor(None, 2, 0.0, PLUGINS, lease_s=LEASE_S, pulse_s=0.5)
+    yield executor
+    executor.close()
+
+
+def pids_in(log, executor):
+    """Process ids of the learners that have begun, once there is one."""
+    until = time.monotonic() + 60.0
+    while not log.exists():
+        assert time.monotonic() < until
+        assert executor.wait(0.1) == []
+    return [int(line.split()[1]) for line in log.read_text().splitlines()]
+
+
+def test_a_worker_killed_while_training_loses_its_pack_and_the_executor_goes_on(executor, tmp_path):
+    log = tmp_path / "log"
+    doomed, next_one = a_pack(how="sleep", seconds=60.0, log=str(log)), a_pack()
+    executor.start(doomed)
+    os.kill(pids_in(log, executor)[0], signal.SIGKILL)
+    assert fact_of(executor, doomed).reason is Reason.WORKER_DIED
+    executor.start(next_one)
+    assert isinstance(fact_of(executor, next_one), Finished)
+
+
+def test_only_the_pack_being_trained_is_blamed_for_a_death(executor):
+    packs = [a_pack(how="exit"), a_pack(how="exit"), *(a_pack() for _ in range(6))]
+    for pack in packs:
+        executor.start(pack)
+    found = [fact for (fact,) in facts_of(executor, *packs).values()]
+    assert [fact.reason for fact in found[:2]] == [Reason.WORKER_DIED] * 2
+    assert all(isinstance(fact, Finished) for fact in found[2:])
+
+
+def test_packs_past_their_deadline_are_ended_whatever_they_do(executor, tmp_path):
+    packs = {
+        how: a_pack(deadline_s=1.0, how=how, seconds=60.0, log=str(tmp_path / how))
+        for how in ("sleep", "swallow")
+    }
+    for pack in packs.values():
+        executor.start(pack)
+    for (lost,) in facts_of(executor, *packs.values()).values():
+        assert (lost.reason, lost.detail) == (Reason.TIMED_OUT, "past its deadline of 1 s")
+    for how in packs:
+        assert_gone(int((tmp_path / how).read_text().split()[1]))
+
+
+def test_silent_workers_lapse_their_lease_be_they_suspended_or_holding_the_lock(executor, tmp_path):
+    suspended = a_pack(how="sleep", seconds=60.0, log=str(tmp_path / "sleep"))
+    holding = a_pack(how="hold", seconds=60.0, log=str(tmp_path / "hold"))
+    executor.start(suspended)
+    executor.start(holding)
+    pids = [pids_in(tmp_path / how, executor)[0] for how in ("sleep", "hold")]
+    os.kill(pids[0], signal.SIGSTOP)
+    for (lost,) in facts_of(executor, suspended, holding).values():
+        assert (lost.reason, lost.detail) == (Reason.TIMED_OUT, f"no pulse for {LEASE_S:g} s")
+    for pid in pids:
+        assert_gone(pid)
+
+
+def test_a_pack_stopped_while_it_trains_is_lost_once_and_its_worker_is_gone(executor, tmp_path):
+    log = tmp_path / "log"
+    pack = a_pack(how="sleep", seconds=60.0, log=str(log))
+    executor.start(pack)
+    pid = pids_in(log, executor)[0]
+    executor.stop(pack.id)
+    executor.stop(pack.id)
+    lost = fact_of(executor, pack)
+    assert (type(lost), lost.reason) == (Lost, Reason.TIMED_OUT)
+    assert_gone(pid)
+
+
+def test_a_pack_stopped_behind_another_is_never_trained(executor, tmp_path):
+    log = tmp_path / "log"
+    ahead = [a_pack(how="sleep", seconds=1.0) for _ in range(2)]
+    behind = [a_pack(log=str(log)) for _ in range(2)]
+    for pack in (*ahead, *behind):
+        executor.start(pack)
+    assert executor.wait(0.1) == []
+    for pack in behind:
+        executor.stop(pack.id)
+    found = facts_of(executor, *ahead, *behind)
+    assert {fact.reason for pack in behind for fact in found[pack.id]} == {Reason.TIMED_OUT}
+    assert all(isinstance(found[pack.id][0], Finished) for pack in ahead)
+    last = a_pack()
+    executor.start(last)
+    assert isinstance(fact_of(executor, last), Finished)
+    assert not log.exists()
+
+
+def test_packs_train_in_other_processes_with_one_thread_and_the_settings_of_reproducibility(
+    executor,
+):
+    pack = a_pack()
+    executor.start(pack)
+    where = fact_of(executor, pack).where
+    assert where != place()
+    worker = psutil.Process(int(where.split("/")[1]))
+    inherited = psutil.Process(worker.ppid()).environ()
+    assert inherited["MKL_CBWR"] == "AVX2,STRICT"
+    assert inherited["OMP_NUM_THREADS"] == "1"
+
+
+def test_every_listening_socket_is_on_loopback_while_packs_train(executor):
+    packs = [a_pack(how="sleep", seconds=1.0) for _ in range(2)]
+    for pack in packs:
+        executor.start(pack)
+    assert executor.wait(0.1) == []
+    addresses = listening_addresses()
+    facts_of(executor, *packs)
+    assert len(addresses) > 3
+    assert {address.removeprefix("::ffff:") for address in addresses} <= {"127.0.0.1", "::1"}
+
+
+def test_a_stranger_without_the_token_is_refused(executor):
+    import grpc
+    import ray
+    from ray.core.generated import gcs_service_pb2 as messages
+
+    head = ray.get_runtime_context().gcs_address
+    with grpc.insecure_channel(head) as channel:
+        ask = channel.unary_unary(
+            "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo",
+            request_serializer=messages.GetAllNodeInfoRequest.SerializeToString,
+            response_deserializer=messages.GetAllNodeInfoReply.FromString,
+        )
+        with pytest.raises(grpc.RpcError) as refused:
+            ask(messages.GetAllNodeInfoRequest(), timeout=10)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        with pytest.raises(grpc.RpcError):
+            ask(
+                messages.GetAllNodeInfoRequest(),
+                timeout=10,
+                metadata=[("authorization", "Bearer x")],
+            )
+
+
+def test_the_token_and_rays_directory_are_this_users_alone(executor):
+    home = executor._ray.home
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "token").stat().st_mode) == 0o600
+
+
+def test_the_drivers_environment_and_signal_handlers_are_as_before(executor):
+    assert not [name for name in os.environ if name.startswith("RAY_AUTH")]
+    assert "RAY_TMPDIR" not in os.environ
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_second_executor_in_one_process_is_refused_and_harms_nothing(executor):
+    with pytest.raises(ClusterUnreachable, match="one executor at a time"):
+        RayExecutor(None, 1, 0.0, [])
+    pack = a_pack()
+    executor.start(pack)
+    assert isinstance(fact_of(executor, pack), Finished)
+
+
+def listening_addresses():
+    """Addresses on which this process and all below it listen."""
+    me = psutil.Process()
+    return [
+        connection.laddr.ip
+        for process in (me, *me.children(recursive=True))
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+
+def assert_gone(pid, patience_s=20.0):
+    until = time.monotonic() + patience_s
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until, f"process {pid} is still there"
+        time.sleep(0.05)
