@@ -1,0 +1,112 @@
+"""One round of choices over groups of thresholds. Pure functions of counts; no optuna here.
+
+A group is a set of thresholds that teach each other something: those of one arm, or the contexts
+of an Optuna study that differ in numbers only. Groups share a round's trials and nothing else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from orchestrator.inference import design, psychometric
+from orchestrator.inference.posterior import Posterior
+from orchestrator.inference.threshold import Asked, Choice, Tally
+
+Work = Callable[[int, int, int], float]
+"""Nominal work of one trial at (d, n, k), in any unit."""
+
+
+def equal_work(d: int, n: int, k: int) -> float:
+    """Every trial costs the same."""
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted of every threshold: success at `level`, known to `tolerance` (relative half
+    width of its interval) with probability `confidence`.
+    """
+
+    level: float = 0.5
+    confidence: float = 0.95
+    tolerance: float = 0.05
+
+
+@dataclass(frozen=True)
+class Group:
+    """Thresholds to be found together, what is known of them, and what is still running.
+
+    Tallies and pending choices are sorted, so that equal knowledge is equal whatever the order in
+    which it arrived. Pending choices may lie outside `asked`; tallies there are learned from too.
+    """
+
+    asked: tuple[Asked, ...]
+    tallies: tuple[Tally, ...] = ()
+    pending: tuple[Choice, ...] = ()
+    work: Work = field(default=equal_work, compare=False)
+
+    @property
+    def spent(self) -> int:
+        """Trials answered, given up, or running."""
+        answered = sum(tally.trials + tally.gaps for tally in self.tallies)
+        return answered + sum(choice.repeats for choice in self.pending)
+
+
+def posterior(group: Group, goal: Goal) -> Posterior:
+    """What the tallies of a group say about its thresholds."""
+    return _posterior(group.asked, group.tallies, goal)
+
+
+@lru_cache(maxsize=24)
+def _posterior(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> Posterior:
+    return psychometric.fit(
+        asked,
+        tallies,
+        level=goal.level,
+        confidence=goal.confidence,
+        tolerance=goal.tolerance,
+    )
+
+
+def is_settled(group: Group, goal: Goal) -> bool:
+    """Whether every threshold of the group is known as well as the goal wants."""
+    found = posterior(group, goal)
+    return all(found.settled(index) for index in range(len(group.asked)))
+
+
+def plan(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Choice]]:
+    """The best use of `trials` further trials: (group's place, choice), group after group.
+
+    Groups with an unsettled threshold share the trials equally, the odd ones going to those that
+    have spent least; settled groups get none. Empty when every group is settled.
+    """
+    unsettled = [place for place, group in enumerate(groups) if not is_settled(group, goal)]
+    shares = _shares(trials, {place: groups[place].spent for place in unsettled})
+    return [
+        (place, choice)
+        for place, share in shares.items()
+        if share
+        for choice in choose(groups[place], share, goal)
+    ]
+
+
+def choose(group: Group, trials: int, goal: Goal) -> list[Choice]:
+    """The best use of `trials` further trials in one group; empty when it is settled."""
+    return design.choose(
+        posterior(group, goal),
+        group.asked,
+        group.tallies,
+        group.pending,
+        trials=trials,
+        work=group.work,
+        tolerance=goal.tolerance,
+    )
+
+
+def _shares(trials: int, spent: dict[int, int]) -> dict[int, int]:
+    """`trials` dealt out equally, what is left over to those with least spent; by place."""
+    if not spent:
+        return {}
+    each, over = divmod(trials, len(spent))
+    favoured = sorted(spent, key=lambda place: (spent[place], place))[:over]
+    return {place: each + (place in favoured) for place in spent}

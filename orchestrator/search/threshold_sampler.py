@@ -1,0 +1,346 @@
+"""`ThresholdSampler`: an Optuna sampler that finds thresholds instead of optima."""
+
+import hashlib
+import math
+import secrets
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.inference.ladder import rungs
+from orchestrator.inference.threshold import Status, Threshold
+from orchestrator.search import planning
+from orchestrator.search.grouping import ContextWork, Grouped, grouped
+from orchestrator.search.history import History, Names
+from orchestrator.search.planning import Goal
+from orchestrator.search.space import Context, Range, levels, nearest, span
+
+TIGHTER = 4
+"""How often the tolerance is halved for a trial that comes after every threshold is settled."""
+
+
+@dataclass(frozen=True)
+class ContextThreshold:
+    """n_star at one context: the smallest n with success probability `level`, and its interval.
+
+    Fields as in `inference.threshold.Threshold`, in the units of n; `context` maps names to values.
+    """
+
+    context: dict[str, Any]
+    status: Status
+    n_star: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    trials: int
+    gaps: int
+    n10_n90: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A point to try, `repeats` times."""
+
+    context: dict[str, Any]
+    n: int
+    repeats: int
+
+
+class ThresholdSampler(BaseSampler):
+    """Suggests where to try next so that n_star is soon known in every context.
+
+    For objectives that return 1 (success) or 0 (failure) and succeed more often as n grows. For
+    each value of the context parameters n_star is the smallest n with success probability `level`;
+    what one context shows about n_star is used for the others.
+
+    >>> import math, optuna
+    >>> from orchestrator.search import ThresholdSampler
+    >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+    >>> sampler = ThresholdSampler(n="n", context=["d"], level=0.5, seed=0)
+    >>> study = optuna.create_study(sampler=sampler)
+    >>> def trial_succeeds(trial):
+    ...     d = trial.suggest_categorical("d", [10, 20, 40])
+    ...     n = trial.suggest_int("n", 5, 10_000, log=True)
+    ...     golden = (trial.number * 0.6180339887) % 1  # stands for the luck of a draw
+    ...     return float(golden < 1 / (1 + (2 * d / n) ** 6))  # one half at n = 2 d
+    >>> study.optimize(trial_succeeds, n_trials=40)
+    >>> for t in sampler.thresholds(study):
+    ...     print(t.context, t.status, t.low < 2 * t.context["d"] < t.high)
+    {'d': 10} found True
+    {'d': 20} found True
+    {'d': 40} found True
+
+    Parameters
+    ----------
+    n, context
+        Names of suggested parameters. `context` parameters are suggested before `n`. Positive
+        numbers among them (the first two such parameters) are axes along which thresholds inform
+        each other; any other value, such as a name, makes thresholds that share nothing. Each
+        choice of a categorical is one asked threshold; an int or float range asks at all its steps,
+        or at eight values spread over it. Other parameters of the objective are drawn at random.
+    level, confidence, tolerance
+        What is wanted: intervals of probability `confidence` whose half width is at most
+        `tolerance` times n_star. Trials that come after that was reached go on narrowing intervals.
+    seed
+        Trials suggested by samplers of equal seed after equal histories are equal. None draws one.
+        No generator is kept and no global one is read, so processes may share a study.
+    work
+        Nominal cost of a trial by context and n; by default all trials cost the same.
+    asked
+        Thresholds asked from the start, as (context, lowest n, highest n); others become known as
+        they are suggested.
+
+    What happens when
+    -----------------
+    - n is suggested before its context: a warning, and n is drawn at random from the ladder; the
+      outcome counts like any other.
+    - the objective returns neither 0 nor 1: `ValueError` from `optimize` or `tell`. Such a trial
+      found in a storage counts as a gap.
+    - a trial fails or is pruned: a gap. It has no answer, so it is evidence for neither side.
+    - a trial is running, in any process: it is counted on as pending at its n, and trials that ask
+      at the same moment take different places of one joint design.
+    - the range of n differs between calls: each suggestion keeps to its own call's range; the
+      threshold is asked on the union of its context's ranges.
+    - n is categorical, stepped or a float: the nearest admissible value to the ladder's.
+    - the study has several objectives: `ValueError`.
+    - user attributes `successes` and `trials` (and `gaps`) make a trial stand for a block of
+      repeats; `repeats` says how many a running one stands for.
+
+    The direction of the study plays no part. Decisions are made in `sample_independent`, the
+    context first, then n: until a trial completes Optuna knows no search space, and one context's
+    range of n must not serve another's.
+    """
+
+    def __init__(
+        self,
+        n: str,
+        context: Sequence[str] = (),
+        *,
+        level: float = 0.5,
+        confidence: float = 0.95,
+        tolerance: float = 0.05,
+        seed: int | None = None,
+        work: ContextWork | None = None,
+        asked: Sequence[tuple[Mapping[str, Any], int, int]] = (),
+    ) -> None:
+        if isinstance(context, str):
+            raise ValueError(f"context is a list of names; write context=[{context!r}]")
+        self._names = Names(n, tuple(context))
+        if len({n, *context}) != 1 + len(self._names.context):
+            raise ValueError(f"n and context name each parameter once; got {n!r}, {list(context)}")
+        for name, value in (("level", level), ("confidence", confidence)):
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"{name} is a probability between 0 and 1; got {value}")
+        self._goal = Goal(level, confidence, tolerance)
+        self._seed = secrets.randbits(63) if seed is None else seed
+        self._work = work
+        self._asked: dict[Context, Range] = {
+            tuple(where[name] for name in context): (low, high) for where, low, high in asked
+        }
+        self._newest: tuple[Grouped, tuple[Context, int] | None] | None = None
+
+    # what is known
+
+    def thresholds(self, study: Study) -> list[ContextThreshold]:
+        """Every asked threshold as the study stands, in the order in which values were offered."""
+        history = self._read(study)
+        known = self._grouped(history)
+        found = {
+            context: planning.posterior(group, self._goal).threshold(i)
+            for group, contexts in zip(known.groups, known.contexts, strict=True)
+            for i, context in enumerate(contexts)
+        }
+        return [_named(self._names.params(context), found[context]) for context in history.asked()]
+
+    def is_settled(self, study: Study) -> bool:
+        """Whether every asked threshold is known as well as was wanted."""
+        known = self._grouped(self._read(study))
+        return all(planning.is_settled(group, self._goal) for group in known.groups)
+
+    def plan(self, study: Study, trials: int) -> list[Plan]:
+        """The best use of `trials` further trials together; empty when all thresholds are settled.
+
+        Counts running trials as pending, and changes nothing in the study.
+        """
+        known = self._grouped(self._read(study))
+        return [
+            Plan(self._names.params(known.context(place, choice)), choice.n, choice.repeats)
+            for place, choice in planning.plan(known.groups, trials, self._goal)
+        ]
+
+    # optuna's sampler
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Empty: everything is decided in `sample_independent`."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Empty: everything is decided in `sample_independent`."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A context value, n for the trial's context, or a random value of any other parameter."""
+        if len(study.directions) > 1:
+            raise ValueError("ThresholdSampler needs one objective, which returns 0 or 1")
+        if param_name in self._names.context:
+            return self._suggest_context(study, trial, param_name, param_distribution)
+        if param_name == self._names.n:
+            return self._suggest_n(study, trial, param_distribution)
+        generator = RandomSampler(seed=self._stream(trial.number, param_name))
+        return generator.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Raises `ValueError` when a trial without block counts returned neither 0 nor 1."""
+        if state != TrialState.COMPLETE or values is None or "trials" in trial.user_attrs:
+            return
+        if values[0] not in (0.0, 1.0):
+            raise ValueError(
+                f"trial {trial.number} returned {values[0]}, but thresholds are found from "
+                "outcomes: return 1 for success and 0 for failure, "
+                "such as float(accuracy > 0.95)"
+            )
+
+    # decisions
+
+    def _suggest_context(
+        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> Any:
+        history = self._read(study, trial)
+        history.learn(trial.params, {**trial.distributions, name: distribution})
+        offered = levels(distribution)
+        asked = {
+            context: ends
+            for context, ends in history.asked().items()
+            if _agrees(self._names.params(context), trial.params, name, offered)
+        }
+        if not asked:  # no range of n is known yet, so contexts take turns
+            return offered[(self._stream(0, name) + trial.number) % len(offered)]
+        context, _ = self._next(history, asked, trial.number)
+        return context[self._names.context.index(name)]
+
+    def _suggest_n(self, study: Study, trial: FrozenTrial, distribution: BaseDistribution) -> Any:
+        ends = span(distribution)
+        context = self._names.context_of(trial.params)
+        if context is None:
+            warnings.warn(
+                f"{self._names.n!r} was suggested before {list(self._names.context)}; it is drawn "
+                "at random. Suggest the context first.",
+                stacklevel=2,
+            )
+            return nearest(distribution, self._random_rung(ends, trial.number))
+        history = self._read(study, trial)
+        history.learn(trial.params, {**trial.distributions, self._names.n: distribution})
+        _, n = self._next(history, {context: ends}, trial.number)
+        return nearest(distribution, n)
+
+    def _next(
+        self, history: History, allowed: Mapping[Context, Range], number: int
+    ) -> tuple[Context, int]:
+        """The next (context, n) among `allowed` for a trial.
+
+        The choice is made over everything that is asked; where it is not allowed, it is made again
+        over what is. A trial that asks at the same moment as others grants those with lower numbers
+        their choices first.
+        """
+        everything = {**history.asked(), **allowed}
+        for _ in range(history.unplaced):
+            theirs = self._choice(history, everything)
+            if theirs is not None:
+                history.pending[theirs] += 1
+        for asked in (everything, allowed):
+            chosen = self._choice(history, asked)
+            if chosen is not None and chosen[0] in allowed:
+                return chosen
+        return self._elsewhere(history, allowed, number)
+
+    def _choice(
+        self, history: History, asked: Mapping[Context, Range]
+    ) -> tuple[Context, int] | None:
+        """The best single trial; where all is settled, at a tighter tolerance, else None.
+
+        The newest answer is kept, because context and n of one trial follow from the same one.
+        """
+        known = grouped(history, asked, self._work)
+        newest = self._newest
+        if newest is None or newest[0] != known:
+            self._newest = newest = known, self._decided(known)
+        return newest[1]
+
+    def _decided(self, known: Grouped) -> tuple[Context, int] | None:
+        for halvings in range(TIGHTER + 1):
+            goal = replace(self._goal, tolerance=self._goal.tolerance / 2**halvings)
+            for place, choice in planning.plan(known.groups, 1, goal):
+                return known.context(place, choice), choice.n
+        return None
+
+    def _elsewhere(
+        self, history: History, allowed: Mapping[Context, Range], number: int
+    ) -> tuple[Context, int]:
+        """A rung at random in the allowed context tried least: nothing is left to decide."""
+        tried = Counter(context for context, _ in (*history.answered, *history.pending))
+        context = min(allowed, key=lambda context: tried[context])
+        return context, self._random_rung(allowed[context], number)
+
+    # the study
+
+    def _read(self, study: Study, trial: FrozenTrial | None = None) -> History:
+        trials = study.get_trials(deepcopy=False)
+        before = None if trial is None else trial.number
+        return History.read(trials, self._names, asked=self._asked, before=before)
+
+    def _grouped(self, history: History) -> Grouped:
+        return grouped(history, history.asked(), self._work)
+
+    # randomness: of the seed, the trial and the purpose, and of nothing else
+
+    def _stream(self, number: int, purpose: str) -> int:
+        text = f"{self._seed}/{number}/{purpose}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")
+
+    def _random_rung(self, ends: Range, number: int) -> int:
+        ladder = rungs(*ends)
+        unit = np.random.default_rng(self._stream(number, "rung")).random()
+        log_n = math.log(ends[0]) + unit * math.log(ends[1] / ends[0])
+        return int(ladder[np.abs(np.log(ladder) - log_n).argmin()])
+
+
+def _agrees(
+    context: Mapping[str, Any], params: Mapping[str, Any], name: str, offered: Sequence[Any]
+) -> bool:
+    """Whether a trial with `params` can come to `context` by a value of `name` on offer."""
+    fixed = all(context[other] == params[other] for other in context if other in params)
+    return fixed and context[name] in offered
+
+
+def _named(context: dict[str, Any], found: Threshold) -> ContextThreshold:
+    return ContextThreshold(
+        context=context,
+        status=found.status,
+        n_star=found.n_star,
+        low=found.low,
+        high=found.high,
+        confidence=found.confidence,
+        trials=found.trials,
+        gaps=found.gaps,
+        n10_n90=found.n10_n90,
+    )
