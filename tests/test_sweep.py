@@ -1,4 +1,4 @@
-"""The loop with the in-process executor, the in-memory tracker, and executors that fail on purpose."""
+"""The loop, in process and in memory, with executors that fail on purpose."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
