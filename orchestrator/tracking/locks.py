@@ -24,8 +24,8 @@ PATIENCE_S = 1.0
 class Lock(Protocol):
     """Held from `take` to `release`."""
 
-    def take(self) -> bool:
-        """Whether the lock is ours now."""
+    def take(self, patience_s: float = PATIENCE_S) -> bool:
+        """Whether the lock is ours now, after trying for so many seconds."""
 
     def release(self) -> None:
         """Give it back; harmless when it is not ours."""
@@ -45,7 +45,7 @@ def is_held(database: Database, sweep: str) -> bool:
         if not path.exists():
             return False
     lock = lock_for(database, sweep)
-    if not lock.take():
+    if not lock.take(patience_s=0.0):
         return True
     lock.release()
     return False
@@ -58,11 +58,11 @@ class FileLock:
         self._path = path
         self._file: int | None = None
 
-    def take(self) -> bool:
-        """Try for `PATIENCE_S` seconds."""
-        deadline = time.monotonic() + PATIENCE_S
+    def take(self, patience_s: float = PATIENCE_S) -> bool:
+        """See `Lock.take`."""
+        deadline = time.monotonic() + patience_s
         while not self._try():
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(0.05)
         return True
@@ -96,12 +96,12 @@ class AdvisoryLock:
         self._number = int.from_bytes(digest, "big", signed=True)
         self._connection: Connection | None = None
 
-    def take(self) -> bool:
-        """Try for `PATIENCE_S` seconds."""
+    def take(self, patience_s: float = PATIENCE_S) -> bool:
+        """See `Lock.take`."""
         connection = self._database.connect()
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while not self._ask(connection, "pg_try_advisory_lock"):
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 connection.close()
                 return False
             time.sleep(0.05)

@@ -83,6 +83,7 @@ trials = Table(
     Column("build", String(16), ForeignKey("builds.id")),
     Column("reasons", Text),  # JSON; why a gap was given up
     Column("checksum", String(16)),  # of what was settled; see `rows.checksum`
+    Index("trials_by_cell", "cell"),
 )
 
 members = Table(

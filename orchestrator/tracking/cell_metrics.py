@@ -1,0 +1,98 @@
+"""What MLflow is told of one cell's trials, as numbers. Pure.
+
+Each trial is one step (its repeat) of `trial.<measure>`, `trial.outcome`, `trial.seconds` and
+`trial.attempt`. Aggregates carry step = trials counted. Times come from the ledger and aggregates
+count trials in the outbox's order, so the same figure is always the same row to MLflow, and writing
+it again changes nothing.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.tracking.names import GAP_NUMBER, OUTCOME_NUMBERS
+
+Criterion = Callable[[Mapping[str, float]], bool]
+"""Whether measures count as success."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One point of a metric; `time_ms` since the epoch."""
+
+    name: str
+    value: float
+    time_ms: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """A settled trial as MLflow is told of it; `outcome` is None for a gap."""
+
+    repeat: int
+    outcome: str | None
+    measures: Mapping[str, float]
+    seconds: float | None
+    attempt: int
+    time_ms: int
+
+
+def trial_figures(trial: Told) -> list[Figure]:
+    """One trial, at the step of its repeat."""
+    values = {f"trial.{name}": value for name, value in trial.measures.items()}
+    values["trial.outcome"] = OUTCOME_NUMBERS[trial.outcome] if trial.outcome else GAP_NUMBER
+    values["trial.attempt"] = float(trial.attempt)
+    if trial.seconds is not None:
+        values["trial.seconds"] = trial.seconds
+    return _finite(values, trial.time_ms, trial.repeat)
+
+
+def aggregate_figures(trials: Sequence[Told], succeeds: Criterion | None) -> list[Figure]:
+    """The cell so far, at the step of its answered trials; nothing before the first answer.
+
+    `trials` are all that are settled, in the outbox's order. The spread is the sample's standard
+    deviation (divided by count - 1), left out for a single value.
+    """
+    answered = [trial for trial in trials if trial.outcome is not None]
+    if not answered:
+        return []
+    values = {"trials": float(len(answered))}
+    if succeeds is not None:
+        successes = sum(succeeds(trial.measures) for trial in answered)
+        values["success_rate"] = successes / len(answered)
+    for name in sorted({name for trial in answered for name in trial.measures}):
+        measured = [trial.measures[name] for trial in answered if name in trial.measures]
+        mean = math.fsum(measured) / len(measured)
+        values[f"{name}.mean"] = mean
+        if len(measured) > 1 and math.isfinite(mean):
+            values[f"{name}.sd"] = statistics.stdev(measured, mean)
+    return _finite(values, answered[-1].time_ms, len(answered))
+
+
+def _finite(values: Mapping[str, float], time_ms: int, step: int) -> list[Figure]:
+    """MLflow stores an infinity as 1.8e308 in silence; nothing but finite numbers reaches it."""
+    return [
+        Figure(name, value, time_ms, step) for name, value in values.items() if math.isfinite(value)
+    ]
+
+
+def success_of(spec_json: str) -> Criterion | None:
+    """The success criterion of a canonical spec; None where it holds none that can be read."""
+    import json
+
+    from pydantic import ValidationError
+
+    from orchestrator.spec import Criterion as Success
+
+    try:
+        return Success.model_validate(json.loads(spec_json)["success"]).met
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None
+
+
+def in_batches(figures: Iterable[Figure], size: int) -> list[list[Figure]]:
+    """`figures` in pieces of at most `size`; one empty piece when there are none."""
+    every = list(figures)
+    return [every[start : start + size] for start in range(0, len(every), size)] or [[]]

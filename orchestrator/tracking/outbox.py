@@ -1,0 +1,160 @@
+"""The outbox as the mirror reads it: what has not been told, and the marks for what has."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+
+from orchestrator.tracking import queries
+from orchestrator.tracking.cell_metrics import Told
+from orchestrator.tracking.schema import artifacts, cells, members, outbox, sweeps, trials
+
+BATCH = 2000
+"""Entries read at once: what a second or two of writing takes on a local store."""
+
+
+@dataclass(frozen=True)
+class CellNews:
+    """A cell with everything that was queued of it, told or not; `entries` are those that were not.
+
+    `trials[i]` is fresh, not told yet, where `fresh[i]`. `row` is the cell's row. `is_settled` says
+    that no trial of the cell waits or runs.
+    """
+
+    row: Mapping[str, Any]
+    arm: int
+    seed: int
+    trials: tuple[Told, ...]
+    fresh: tuple[bool, ...]
+    entries: tuple[int, ...]
+    is_settled: bool
+
+
+def unsent(connection: Connection, sweep: str) -> list[Row[Any]]:
+    """The oldest entries that were not told: id, kind, subject, payload, queued."""
+    query = (
+        select(outbox)
+        .where(outbox.c.sweep == sweep, ~outbox.c.sent)
+        .order_by(outbox.c.id)
+        .limit(BATCH)
+    )
+    return list(connection.execute(query))
+
+
+def cells_of(connection: Connection, keys: Sequence[str]) -> list[str]:
+    """The cells of those trials, in the trials' order, each once."""
+    found: dict[str, str] = {}
+    for chunk in queries.chunks(keys):
+        query = select(trials.c.key, trials.c.cell).where(trials.c.key.in_(chunk))
+        found.update({row.key: row.cell for row in connection.execute(query)})
+    return list(dict.fromkeys(found[key] for key in keys))
+
+
+def cell_news(connection: Connection, sweep: str, cell: str) -> CellNews:
+    """Everything the mirror needs of one cell of a sweep."""
+    entry = and_(outbox.c.subject == trials.c.key, outbox.c.sweep == sweep)
+    query = (
+        select(trials, outbox.c.id, outbox.c.sent, outbox.c.queued)
+        .select_from(trials.join(outbox, entry))
+        .where(trials.c.cell == cell, outbox.c.kind == "trial")
+        .order_by(outbox.c.id)
+    )
+    rows = list(connection.execute(query))
+    own = select(trials.c.state, members.c.arm).select_from(
+        members.join(trials, members.c.key == trials.c.key)
+    )
+    standing = list(connection.execute(own.where(trials.c.cell == cell, members.c.sweep == sweep)))
+    place = connection.execute(select(cells).where(cells.c.key == cell)).one()
+    return CellNews(
+        row=place._asdict(),
+        arm=standing[0].arm,
+        seed=rows[0].seed,
+        trials=tuple(_told(row) for row in rows),
+        fresh=tuple(not row.sent for row in rows),
+        entries=tuple(row.id for row in rows if not row.sent),
+        is_settled=all(member.state != "open" for member in standing),
+    )
+
+
+def _told(row: Row[Any]) -> Told:
+    return Told(
+        repeat=row.repeat,
+        outcome=row.outcome,
+        measures=json.loads(row.measures) if row.measures else {},
+        seconds=row.seconds,
+        attempt=row.attempt,
+        time_ms=round(row.settled * 1e3),
+    )
+
+
+def told_counts(connection: Connection, sweep: str) -> dict[str, int]:
+    """How many trials of each cell are marked as told."""
+    query = (
+        select(trials.c.cell, func.count())
+        .select_from(outbox.join(trials, outbox.c.subject == trials.c.key))
+        .where(outbox.c.sweep == sweep, outbox.c.kind == "trial", outbox.c.sent)
+        .group_by(trials.c.cell)
+    )
+    return {cell: int(count) for cell, count in connection.execute(query)}
+
+
+def mark_told(connection: Connection, entries: Sequence[int]) -> None:
+    """These entries are in MLflow."""
+    for start in range(0, len(entries), queries.CHUNK):
+        chunk = entries[start : start + queries.CHUNK]
+        connection.execute(update(outbox).where(outbox.c.id.in_(chunk)).values(sent=True))
+
+
+def tell_cells_again(connection: Connection, sweep: str, lost: Sequence[str]) -> None:
+    """What was told of these cells is not in MLflow any more."""
+    for chunk in queries.chunks(lost):
+        keys = select(trials.c.key).where(trials.c.cell.in_(chunk))
+        connection.execute(
+            update(outbox)
+            .where(
+                outbox.c.sweep == sweep,
+                outbox.c.kind == "trial",
+                outbox.c.sent,
+                outbox.c.subject.in_(keys),
+            )
+            .values(sent=False)
+        )
+
+
+def tell_sweep_again(connection: Connection, sweep: str) -> None:
+    """The parent run is not in MLflow any more: its status and metrics are told again."""
+    again = or_(outbox.c.kind == "sweep", outbox.c.kind == "metrics")
+    connection.execute(
+        update(outbox).where(outbox.c.sweep == sweep, again, outbox.c.sent).values(sent=False)
+    )
+
+
+def artifact(connection: Connection, sweep: str, path: str) -> bytes | None:
+    """An artifact's newest content; None once it was told."""
+    query = select(artifacts.c.content).where(artifacts.c.sweep == sweep, artifacts.c.path == path)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def drop_artifact(connection: Connection, sweep: str, path: str, told: bytes) -> None:
+    """Forget a content that MLflow has, unless a newer one has come."""
+    connection.execute(
+        delete(artifacts).where(
+            artifacts.c.sweep == sweep, artifacts.c.path == path, artifacts.c.content == told
+        )
+    )
+
+
+def set_run(connection: Connection, sweep: str, run: str) -> None:
+    """Remember the sweep's parent run."""
+    connection.execute(update(sweeps).where(sweeps.c.id == sweep).values(mlflow_run=run))
+
+
+def unfinished(connection: Connection, but: str) -> list[str]:
+    """Other sweeps of which something is left to say: untold entries, or a running status."""
+    waiting = select(outbox.c.sweep).where(~outbox.c.sent)
+    query = select(sweeps.c.id).where(
+        sweeps.c.id != but, or_(sweeps.c.status == "running", sweeps.c.id.in_(waiting))
+    )
+    return list(connection.execute(query).scalars())

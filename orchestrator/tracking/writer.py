@@ -1,0 +1,201 @@
+"""Writing to MLflow: the only module that calls it while a sweep runs.
+
+MLflow's client waits 246 s for a dead server and answers a lost reply by creating a second run
+(FAULTS.md 3, 5), so requests are short here, retries are the mirror's, and runs are found by tag.
+Importing mlflow takes seconds and creating its database some more: both happen where a `Writer` is
+made, in the mirror's thread.
+"""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator.ports import SweepRecord
+from orchestrator.tracking import names
+from orchestrator.tracking.cell_metrics import Figure, in_batches
+from orchestrator.tracking.locks import FileLock
+from orchestrator.tracking.places import Store
+
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; FAULTS.md 5
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",  # it announces every migration of a fresh database
+}
+
+BATCH = 900
+"""Metrics per call; MLflow takes 1000 entries, and a cell's parameters and tags come along."""
+
+PAGE = 1000
+
+
+@dataclass(frozen=True)
+class RunFound:
+    """A run of ours as MLflow has it."""
+
+    id: str
+    tags: Mapping[str, str]
+    status: str
+    start_ms: int
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether this is a cell's run; otherwise it is a sweep's."""
+        return self.tags.get(names.ROLE) == "cell"
+
+
+class Writer:
+    """A connection to an MLflow store. Methods raise whatever MLflow does; all may be repeated."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entities = quiet_mlflow().entities
+        self._client = client_of(store)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether calls go over HTTP, where several at a time pay."""
+        return self._store.folder is None
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of that name, made or brought back where it has to be."""
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            place = self._store.artifacts
+            location = None if place is None else f"{place}/{quote(name, safe='')}"
+            return str(self._client.create_experiment(name, artifact_location=location))
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def runs_of(self, experiment: str, sweep: str) -> list[RunFound]:
+        """Every run of a sweep, oldest first."""
+        return runs_of(self._client, [experiment], f"tags.`{names.SWEEP}` = '{sweep}'")
+
+    def new_sweep(self, experiment: str, record: SweepRecord, question: str) -> str:
+        """A parent run; its id."""
+        tags = {
+            names.ROLE: "sweep",
+            names.SWEEP: record.id,
+            names.NAME: record.name,
+            names.STATUS: record.status,
+            names.QUESTION: names.shown(question),
+            names.NOTE: names.shown(question),
+        }
+        return self._new_run(experiment, f"{record.name} {record.id[:8]}", record.started, tags)
+
+    def new_cell(self, experiment: str, name: str, started: float, tags: Mapping[str, str]) -> str:
+        """A nested run; its id."""
+        return self._new_run(experiment, name, started, tags)
+
+    def log(
+        self,
+        run: str,
+        figures: Sequence[Figure],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Write all of it, tags last: what they say is true once they are there."""
+        entities = self._entities
+        batches = [
+            [entities.Metric(one.name, one.value, one.time_ms, one.step) for one in batch]
+            for batch in in_batches(figures, BATCH)
+        ]
+        all_params = [entities.Param(name, value) for name, value in params.items()]
+        all_tags = [entities.RunTag(name, value) for name, value in tags.items()]
+        for batch in batches[:-1]:
+            self._client.log_batch(run, metrics=batch)
+        self._client.log_batch(run, metrics=batches[-1], params=all_params, tags=all_tags)
+
+    def set_status(self, run: str, status: str, ended: float | None) -> None:
+        """Set MLflow's own status (RUNNING, FINISHED, KILLED, FAILED), and the end where known."""
+        if status == "RUNNING":
+            self._client.update_run(run, status=status)
+        else:
+            self._client.set_terminated(run, status, None if ended is None else round(ended * 1e3))
+
+    def put(self, run: str, path: str, content: bytes) -> None:
+        """Store an artifact under its relative path."""
+        place = PurePosixPath(path)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, place.name)
+            file.write_bytes(content)
+            parent = None if place.parent == PurePosixPath() else str(place.parent)
+            self._client.log_artifact(run, str(file), parent)
+
+    def delete(self, run: str) -> None:
+        """Remove a duplicate; MLflow keeps deleted runs until its own clean-up."""
+        self._client.delete_run(run)
+
+    def _new_run(self, experiment: str, name: str, started: float, tags: Mapping[str, str]) -> str:
+        run = self._client.create_run(
+            experiment, start_time=round(started * 1e3), tags=dict(tags), run_name=name
+        )
+        return str(run.info.run_id)
+
+
+def runs_of(client: Any, experiments: Sequence[str], filter_string: str) -> list[RunFound]:
+    """Every active run that the filter chooses, oldest first."""
+    found, token = [], None
+    while True:
+        page = client.search_runs(
+            list(experiments), filter_string, max_results=PAGE, page_token=token
+        )
+        found += [
+            RunFound(run.info.run_id, run.data.tags, run.info.status, run.info.start_time)
+            for run in page
+        ]
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda run: (run.start_ms, run.id))
+
+
+def quiet_mlflow() -> Any:
+    """The `mlflow` package, with our settings and without its chatter."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow
+        import mlflow.entities
+        import mlflow.tracking
+    return mlflow
+
+
+def client_of(store: Store) -> Any:
+    """An `MlflowClient` whose store exists. Two processes never migrate one database at a time."""
+    mlflow = quiet_mlflow()
+    turn: Any = nullcontext()
+    if store.folder is not None:
+        store.folder.mkdir(parents=True, exist_ok=True)
+        turn = _Turn(store.folder / "mlflow.db.lock")
+    with turn, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = mlflow.tracking.MlflowClient(tracking_uri=store.uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+class _Turn:
+    """Waits for a file lock, then holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path)
+
+    def __enter__(self) -> None:
+        if not self._lock.take(patience_s=60.0):
+            raise TimeoutError("another process has been creating MLflow's database for a minute")
+
+    def __exit__(self, *failure: object) -> None:
+        self._lock.release()
