@@ -60,3 +60,13 @@ def shades(number: int, scale: Literal["viridis", "cividis", "plasma"] = "viridi
 
     steps = [index / max(number - 1, 1) for index in range(number)]
     return [Colour(at(step, 0.02, 0.80), at(step, 0.35, 0.98)) for step in steps]
+
+
+def scales(name: Literal["viridis", "cividis", "plasma"]) -> dict[str, list[tuple[float, str]]]:
+    """A continuous scale for a light page and one, without its darkest part, for a dark page."""
+    stops = [index / 8 for index in range(9)]
+    chosen = shades(len(stops), name)
+    return {
+        "light": [(stop, one.light) for stop, one in zip(stops, chosen, strict=True)],
+        "dark": [(stop, one.dark) for stop, one in zip(stops, chosen, strict=True)],
+    }

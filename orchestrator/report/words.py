@@ -87,16 +87,19 @@ def interval(threshold: Threshold) -> str:
 
 def exponent(value: Interval) -> str:
     """`1.98 (1.90 to 2.06)`, two decimals throughout: exponents are compared by eye."""
-    return f"{_signed(value.value)} ({exponent_ends(value)})"
+    return f"{exponent_value(value.value)} ({between_exponents(value.low, value.high)})"
 
 
-def exponent_ends(value: Interval) -> str:
+def between_exponents(low: float, high: float) -> str:
     """`1.90 to 2.06`."""
-    return f"{_signed(value.low)} to {_signed(value.high)}"
+    return f"{exponent_value(low)} to {exponent_value(high)}"
 
 
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+def exponent_value(value: float) -> str:
+    """`1.98`, `−0.20`; to three digits where two decimals would show 0.00."""
+    return (f"{value:.2f}" if abs(value) >= 0.05 or value == 0 else f"{value:.2g}").replace(
+        "-", "−"
+    )
 
 
 def growth(law: Law) -> str:
@@ -107,7 +110,7 @@ def growth(law: Law) -> str:
 def _formula(law: Law) -> str:
     if law.family == "constant":
         return "1"
-    powers = {name: _signed(one.value) for name, one in law.exponents.items()}
+    powers = {name: exponent_value(one.value) for name, one in law.exponents.items()}
     if law.family == "exponential":
         return f"exp({' + '.join(f'{value} {name}' for name, value in powers.items())})"
     raised = " ".join(f"{name}{value.translate(_SUPERSCRIPTS)}" for name, value in powers.items())

@@ -125,7 +125,10 @@ def legend_words(arm: ArmAnswer) -> str:
     """The arm's law with the interval of each exponent, on one line."""
     if arm.law is None:
         return "no law (fewer than three thresholds)"
-    ends = [(name, words.exponent_ends(one)) for name, one in arm.law.exponents.items()]
+    ends = [
+        (name, words.between_exponents(one.low, one.high))
+        for name, one in arm.law.exponents.items()
+    ]
     said = ", ".join(f"{name}: {one}" if len(ends) > 1 else one for name, one in ends)
     notes = [note for note in (said, "" if arm.law.decisive else "not decisive") if note]
     return words.growth(arm.law) + (f" ({'; '.join(notes)})" if notes else "")

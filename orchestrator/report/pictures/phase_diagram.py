@@ -73,7 +73,8 @@ def planes(answer: Answer) -> list[Plane]:
 def draw(answer: Answer, plane: Plane) -> Figure:
     """One panel per arm, on common axes so that arms can be compared."""
     figure, axes = panels(answer.arms, height_in=3.0, share_x=True, share_y=True)
-    seen, names = None, []
+    seen: PathCollection | None = None
+    names: list[tuple[Axes, list[Name]]] = []
     for ax, arm in zip(axes, answer.arms, strict=True):
         cells, here = _panel(ax, arm, plane)
         seen, names = cells or seen, [*names, (ax, here)]

@@ -1,0 +1,124 @@
+"""What every graph on the screen is made of: axes, marks of thresholds, colours in pairs."""
+
+import math
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from orchestrator.answer import ArmAnswer, FoundThreshold
+from orchestrator.report import words
+from orchestrator.report.marks import Colour
+from orchestrator.report.pictures.canvas import nice_ticks, plain
+from orchestrator.report.pictures.phase_diagram import Plane
+from orchestrator.report.series import mark
+
+Json = dict[str, Any]
+
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One plotly graph: its place in the page, its words for those who do not see it."""
+
+    id: str
+    title: str
+    alt: str
+    traces: list[Json]
+    layout: Json = field(default_factory=dict)
+
+    def as_json(self) -> Json:
+        """What the page's script draws."""
+        return {"id": self.id, "data": self.traces, "layout": self.layout}
+
+
+def meta(colour: Colour) -> Json:
+    """The colours of a trace, for the page's script to choose from."""
+    return {"light": colour.light, "dark": colour.dark}
+
+
+def log_axis(title: str, low: float, high: float, ticks: list[float] | None = None) -> Json:
+    """A log axis from `low` to `high` with plain numbers at round values, or at `ticks`."""
+    at = ticks or nice_ticks(low, high, 7)
+    return {
+        "title": {"text": escape(title)},
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": at,
+        "ticktext": [plain(one) for one in at],
+    }
+
+
+def threshold_words(arm: ArmAnswer, found: FoundThreshold) -> str:
+    """What stands beside a threshold when it is hovered over."""
+    one = found.threshold
+    said = [
+        f"<b>{escape(arm.label)}</b>",
+        f"d = {found.asked.d}, k = {found.asked.k}",
+        f"n* {'' if one.n_star is None else '= '}{words.n_star(one)}".replace("<", "&lt;"),
+        f"{words.percent(one.confidence)} interval: {words.interval(one)}",
+    ]
+    if found.theory is not None:
+        said.append(f"theory: {words.number(found.theory)}")
+    said.append(f"{words.STATUSES.get(one.status, one.status)}, {words.count(one.trials, 'trial')}")
+    if one.gaps:
+        said[-1] += f", {words.count(one.gaps, 'gap')}"
+    return "<br>".join(said)
+
+
+def marks(
+    arm: ArmAnswer,
+    thresholds: tuple[FoundThreshold, ...],
+    plane: Plane,
+    colour: Colour,
+    symbol: str,
+    name: str,
+    mode: str = "lines+markers",
+) -> Json:
+    """Thresholds as marks with bars; a bound is a triangle pointing where n_star must lie."""
+    drawn = []
+    for found in thresholds:
+        one = mark(found, plane.divisor(found.asked))
+        height = one.value or one.low or one.high
+        if height is None:
+            continue
+        bound = {"above": "triangle-up-open", "below": "triangle-down-open"}.get(one.kind)
+        shape = bound or (symbol if one.settled else f"{symbol}-open")
+        up = one.high - height if one.value and one.high else 0.0
+        down = height - one.low if one.value and one.low else 0.0
+        drawn.append((plane.x(found.asked), height, shape, up, down, threshold_words(arm, found)))
+    x, y, shapes, ups, downs, texts = (list(one) for one in zip(*drawn, strict=True)) if drawn else (
+        [], [], [], [], [], []
+    )  # fmt: skip
+    return {
+        "type": "scatter", "mode": mode, "name": escape(name), "x": x, "y": y, "meta": meta(colour),
+        "line": {"width": 2}, "marker": {"symbol": shapes, "size": 9},
+        "error_y": {
+            "type": "data", "symmetric": False, "array": ups, "arrayminus": downs, "width": 4,
+            "thickness": 1.5,
+        },
+        "text": texts, "hoverinfo": "text",
+    }  # fmt: skip
+
+
+def theory(x: list[float], y: list[float], colour: Colour, name: str) -> Json:
+    """Theory as a dashed line."""
+    return {
+        "type": "scatter", "mode": "lines", "name": escape(name), "x": x, "y": y,
+        "meta": meta(colour), "line": {"width": 1.5, "dash": "dash"},
+        "text": [f"{escape(name)}: {words.number(one)}" for one in y], "hoverinfo": "text",
+    }  # fmt: skip
+
+
+def unknown(arm: ArmAnswer, plane: Plane, colour: str = "#8a9099") -> list[Json]:
+    """A question mark at the lower edge for each threshold of which nothing is known."""
+    return [
+        {
+            "x": math.log10(plane.x(found.asked)), "y": 0.02, "yref": "paper", "yanchor": "bottom",
+            "text": "<b>?</b>", "showarrow": False, "font": {"color": colour, "size": 15},
+            "hovertext": threshold_words(arm, found), "captureevents": True,
+        }
+        for found in arm.thresholds
+        if mark(found).kind == "unknown"
+    ]  # fmt: skip

@@ -1,0 +1,191 @@
+"""The page's tables, as rows of words; the template only places them."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
+from orchestrator.report import words
+
+MOST_GAP_ROWS = 200
+"""Rows of the table of gaps; what is beyond is counted in its last line. Chosen by hand."""
+
+
+@dataclass(frozen=True)
+class ThresholdRow:
+    """One threshold in words. `exact` is n_star to the last digit, for whoever copies it."""
+
+    d: int
+    k: int
+    n_star: str
+    exact: float | None
+    interval: str
+    theory: str
+    note: int | None
+    against_theory: str
+    status: str
+    is_found: bool
+    transition: str
+    trials: int
+    gaps: int
+    tuned: str
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """An arm with its law and its thresholds. `sources` are what `note` in a row points to."""
+
+    label: str
+    colour: int
+    level: str
+    confidence: str
+    n_counts: str
+    growth: str
+    sentence: str
+    weights: tuple[tuple[str, float], ...]
+    rows: tuple[ThresholdRow, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def has_tuned(self) -> bool:
+        """Whether any threshold was reached with tuned settings."""
+        return any(row.tuned for row in self.rows)
+
+
+def arm_table(arm: ArmAnswer, number: int) -> ArmTable:
+    """The arm in words."""
+    sources = list(dict.fromkeys(_source(found) for found in arm.thresholds if _source(found)))
+    law = arm.law
+    return ArmTable(
+        label=arm.label,
+        colour=number,
+        level=words.percent(arm.level),
+        confidence=words.percent(words.confidence(arm)),
+        n_counts=arm.n_counts,
+        growth=words.growth(law) if law else "no law",
+        sentence=words.law_sentence(arm),
+        weights=tuple(
+            (words.FAMILIES.get(name, name), weight)
+            for name, weight in sorted(law.weights.items(), key=lambda one: -one[1])
+        )
+        if law
+        else (),
+        rows=tuple(_row(found, sources) for found in arm.thresholds),
+        sources=tuple(sources),
+    )
+
+
+def _source(found: FoundThreshold) -> str:
+    if found.theory is None:
+        return ""
+    return ", ".join(part for part in (found.theory_kind, found.theory_source) if part)
+
+
+def _row(found: FoundThreshold, sources: list[str]) -> ThresholdRow:
+    one, source = found.threshold, _source(found)
+    ends = one.n10_n90
+    return ThresholdRow(
+        d=found.asked.d,
+        k=found.asked.k,
+        n_star=words.n_star(one),
+        exact=one.n_star,
+        interval=words.interval(one),
+        theory="" if found.theory is None else words.number(found.theory),
+        note=sources.index(source) + 1 if source else None,
+        against_theory=_against_theory(found),
+        status=words.STATUSES.get(one.status, one.status),
+        is_found=one.status == "found",
+        transition=words.between(*ends) if ends else words.UNKNOWN,
+        trials=one.trials,
+        gaps=one.gaps,
+        tuned=", ".join(f"{name} = {value}" for name, value in found.tuned.items()),
+    )
+
+
+def _against_theory(found: FoundThreshold) -> str:
+    one, theory = found.threshold, found.theory
+    if not theory:
+        return ""
+    if one.n_star is None:
+        return words.UNKNOWN
+    low, high = (None if end is None else end / theory for end in (one.low, one.high))
+    return f"{words.number(one.n_star / theory)} ({words.between(low, high)})"
+
+
+@dataclass(frozen=True)
+class ComparisonTable:
+    """Two arms against each other: rows (d, k, ratio, interval), and sentences on exponents."""
+
+    first: str
+    second: str
+    confidence: str
+    ratios: tuple[tuple[int, int, str, str], ...]
+    gaps: tuple[str, ...]
+    missing: int
+
+
+def comparison_table(answer: Answer, comparison: Comparison) -> ComparisonTable:
+    """The comparison in words."""
+    names = words.short_names(answer.arms)
+    first, second = names[comparison.first], names[comparison.second]
+    asked = {
+        (one.asked.d, one.asked.k)
+        for index in (comparison.first, comparison.second)
+        for one in answer.arms[index].thresholds
+    }
+    return ComparisonTable(
+        first=first,
+        second=second,
+        confidence=words.percent(words.confidence(answer.arms[comparison.first])),
+        ratios=tuple(
+            (d, k, words.number(ratio), words.between(low, high))
+            for d, k, ratio, low, high in comparison.ratios
+        ),
+        gaps=tuple(_gap(first, second, *gap) for gap in comparison.exponent_gaps),
+        missing=len(asked) - len(comparison.ratios),
+    )
+
+
+def _gap(first: str, second: str, letter: str, gap: float, low: float, high: float) -> str:
+    said = (
+        f"Exponent of {letter}, {first} minus {second}: "
+        f"{words.exponent_value(gap)} ({words.between_exponents(low, high)})."
+    )
+    if low > 0 or high < 0:
+        slower = second if low > 0 else first
+        return f"{said} The interval excludes 0: {slower} grows more slowly with {letter}."
+    return f"{said} The interval contains 0: the data do not tell the exponents apart."
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """Trials without an answer at one point, and why."""
+
+    arm: str
+    d: int
+    k: int
+    n: int
+    count: int
+    reasons: str
+    keys: tuple[str, ...]
+
+
+def gap_rows(answer: Answer) -> list[GapRow]:
+    """All gaps by arm, point and reasons; at most `MOST_GAP_ROWS` rows."""
+    keys: dict[tuple[int, int, int, int, tuple[str, ...]], list[str]] = {}
+    for row in answer.rows:
+        if row.outcome is None:
+            at = (row.arm, row.point.d, row.point.k, row.point.n, row.reasons)
+            keys.setdefault(at, []).append(row.key)
+    names = words.short_names(answer.arms)
+    return [
+        GapRow(names[arm], d, k, n, len(found), "; ".join(why) or "no reason given", tuple(found))
+        for (arm, d, k, n, why), found in sorted(keys.items())
+    ][:MOST_GAP_ROWS]
+
+
+def summary(answer: Answer) -> str:
+    """How the asked thresholds ended: `8 of 10 thresholds found, 1 undecided`."""
+    statuses = Counter(one.threshold.status for arm in answer.arms for one in arm.thresholds)
+    total, found = statuses.total(), statuses.pop("found", 0)
+    rest = [f"{number} {words.STATUSES.get(one, one)}" for one, number in statuses.items()]
+    return ", ".join([f"{found} of {words.count(total, 'threshold')} found", *rest])
