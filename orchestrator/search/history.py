@@ -51,11 +51,12 @@ class Names:
 class History:
     """A study as counts.
 
-    `answered` and `pending` are by (context, n); `ranges` are those of contexts that were tried or
-    asked for in advance, `asked` those of all.
+    `answered` and `pending` are by (context, n). `given` are the thresholds named in advance, if
+    they were; `ranges` are those of contexts that were tried.
     """
 
     names: Names
+    given: Mapping[Context, Range] = field(default_factory=dict)
     ranges: dict[Context, Range] = field(default_factory=dict)
     answered: dict[tuple[Context, int], Counts] = field(default_factory=dict)
     pending: Counter[tuple[Context, int]] = field(default_factory=Counter)
@@ -74,7 +75,7 @@ class History:
         before: int | None = None,
     ) -> "History":
         """Everything but trial `before`; `unplaced` counts running trials with lower numbers."""
-        history = cls(names, ranges=dict(asked or {}))
+        history = cls(names, given=asked or {})
         for trial in trials:
             if trial.number != before:
                 history.learn(trial.params, trial.distributions)
@@ -100,11 +101,13 @@ class History:
                 self.ranges[context] = _union(self.ranges.get(context), self._range)
 
     def asked(self) -> dict[Context, Range]:
-        """Every threshold known to be asked: contexts as offered, then others that were tried.
+        """The thresholds given in advance; without any, contexts as offered, then others tried.
 
         A context that was offered and never tried has the range that was offered last. Where a
         context's range differed between calls it is the union of them.
         """
+        if self.given:
+            return dict(self.given)
         known: dict[Context, Range] = {}
         for context in self._offered(()):
             ends = self.ranges.get(context, self._range)

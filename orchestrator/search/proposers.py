@@ -3,6 +3,7 @@
 from orchestrator.ports import Proposer
 from orchestrator.search.grid import GridProposer
 from orchestrator.search.sobol import SobolProposer
+from orchestrator.search.threshold import ThresholdProposer
 from orchestrator.spec import ExperimentSpec
 
 
@@ -13,5 +14,7 @@ def proposer_for(spec: ExperimentSpec) -> Proposer:
             return GridProposer(spec)
         case "sobol":
             return SobolProposer(spec)
+        case "threshold":
+            return ThresholdProposer(spec)
         case kind:
             raise NotImplementedError(kind)

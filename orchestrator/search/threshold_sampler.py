@@ -95,8 +95,8 @@ class ThresholdSampler(BaseSampler):
     work
         Nominal cost of a trial by context and n; by default all trials cost the same.
     asked
-        Thresholds asked from the start, as (context, lowest n, highest n); others become known as
-        they are suggested.
+        The asked thresholds, as (context, lowest n, highest n). Without it they become known as
+        values are offered; with it, other contexts that are tried only inform these.
 
     What happens when
     -----------------
