@@ -4,10 +4,10 @@ Imports torch, numpy, scipy and pydantic only; a test proves it. What is learned
 of where it runs, where it is recorded, or who chose it.
 
 MKL picks code paths by the alignment and size of its operands unless told otherwise; with
-`MKL_CBWR=AVX2,STRICT` a trial's last bits no longer depend on its place in a pack. It is read when
+`MKL_CBWR=AUTO,STRICT` a trial's last bits no longer depend on its place in a pack. It is read when
 MKL is first used, so it is set here, before torch is imported.
 """
 
 import os
 
-os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

@@ -200,7 +200,9 @@ class Gradient:
         first = torch.bmm(self._pulled.mT, slope.mT, out=gradient.first)
         if self._activation.degree is not None:
             torch.mul(net.first, first, out=self._euler)
-            torch.sum(self._euler, 1, out=gradient.outer).div_(self._activation.degree)
+            torch.sum(self._euler, 1, out=gradient.outer)
+            if self._activation.degree != 1:
+                gradient.outer.div_(self._activation.degree)
         first.mul_(net.outer[:, None])
         return gradient
 

@@ -53,7 +53,7 @@ def relative_error(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 def on_test(predicted: torch.Tensor, y: torch.Tensor, labels: str) -> dict[str, torch.Tensor]:
     """Measures of predictions (B, m) against labels (B, m), each float64 (B,).
 
-    Sign labels: the sign of the score is the prediction and a score of 0 is wrong.
+    Sign labels: the sign of the score is the prediction; a score of 0 or nan is wrong.
     `r_squared` is 1 - mean squared error / variance of y on the test examples.
     """
     predicted, y = predicted.to(torch.float64), y.to(torch.float64)
@@ -61,7 +61,7 @@ def on_test(predicted: torch.Tensor, y: torch.Tensor, labels: str) -> dict[str, 
     if labels == "bit":
         measures["test_error"] = (predicted != y).to(torch.float64).mean(1)
     elif labels == "sign":
-        measures["test_error"] = (predicted * y <= 0).to(torch.float64).mean(1)
+        measures["test_error"] = (~(predicted * y > 0)).to(torch.float64).mean(1)
     if measures:
         measures["test_accuracy"] = 1.0 - measures["test_error"]
     if labels != "bit":
