@@ -1,20 +1,21 @@
 """Which proposer answers which `search.kind`."""
 
+from collections.abc import Callable
+
 from orchestrator.ports import Proposer
 from orchestrator.search.grid import GridProposer
 from orchestrator.search.sobol import SobolProposer
 from orchestrator.search.threshold import ThresholdProposer
+from orchestrator.search.tuning import TuningProposer
 from orchestrator.spec import ExperimentSpec
 
 
 def proposer_for(spec: ExperimentSpec) -> Proposer:
-    """The proposer that the experiment asks for."""
-    match spec.search.kind:
-        case "grid":
-            return GridProposer(spec)
-        case "sobol":
-            return SobolProposer(spec)
-        case "threshold":
-            return ThresholdProposer(spec)
-        case kind:
-            raise NotImplementedError(kind)
+    """The proposer that the experiment asks for. Raises `RequestError` when it cannot be had."""
+    proposers: dict[str, Callable[[ExperimentSpec], Proposer]] = {
+        "grid": GridProposer,
+        "sobol": SobolProposer,
+        "threshold": ThresholdProposer,
+        "optuna": TuningProposer,
+    }
+    return proposers[spec.search.kind](spec)

@@ -1,8 +1,6 @@
 """Threshold search: rounds of trials where they tell most about n_star."""
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -11,6 +9,7 @@ from optuna.trial import TrialState, create_trial
 
 from orchestrator.domain.point import Point
 from orchestrator.ports import ArmTally, Ask, StoppedBy
+from orchestrator.search.studies import unannounced
 from orchestrator.search.threshold_sampler import ThresholdSampler
 from orchestrator.spec import ExperimentSpec
 
@@ -82,7 +81,7 @@ class ThresholdProposer:
         return learner.work(Point(d=context["d"], n=n, k=context["k"]))
 
     def _study(self, tallies: Sequence[ArmTally], pending: Sequence[Ask]) -> optuna.Study:
-        with _unannounced():
+        with unannounced():
             study = optuna.create_study(sampler=self._sampler)
         for tally in tallies:
             counts = {"successes": tally.successes, "trials": tally.trials, "gaps": tally.gaps}
@@ -117,15 +116,3 @@ class ThresholdProposer:
                 user_attrs=dict(attrs),
             )
         )
-
-
-@contextmanager
-def _unannounced() -> Iterator[None]:
-    """Keeps Optuna from telling the world of every study that lives for one round."""
-    logger = logging.getLogger("optuna.storages._in_memory")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
