@@ -22,8 +22,7 @@ class ThresholdRow:
     theory: str
     note: int | None
     against_theory: str
-    status: str
-    is_found: bool
+    finding: str
     transition: str
     trials: int
     gaps: int
@@ -39,11 +38,24 @@ class ArmTable:
     level: str
     confidence: str
     n_counts: str
-    growth: str
+    terms: tuple[words.Term, ...]
     sentence: str
     weights: tuple[tuple[str, float], ...]
     rows: tuple[ThresholdRow, ...]
     sources: tuple[str, ...]
+
+    @property
+    def has_theory(self) -> bool:
+        """Whether theory says anything about this arm."""
+        return any(row.theory for row in self.rows)
+
+    @property
+    def explained(self) -> list[tuple[str, str]]:
+        """What the findings mean, for those that occur and are not plain."""
+        seen = dict.fromkeys(row.finding for row in self.rows)
+        return [
+            (words.STATUSES[one], words.EXPLAINED[one]) for one in seen if one in words.EXPLAINED
+        ]
 
     @property
     def has_tuned(self) -> bool:
@@ -61,7 +73,7 @@ def arm_table(arm: ArmAnswer, number: int) -> ArmTable:
         level=words.percent(arm.level),
         confidence=words.percent(words.confidence(arm)),
         n_counts=arm.n_counts,
-        growth=words.growth(law) if law else "no law",
+        terms=tuple(words.terms(law)) if law else (),
         sentence=words.law_sentence(arm),
         weights=tuple(
             (words.FAMILIES.get(name, name), weight)
@@ -92,8 +104,7 @@ def _row(found: FoundThreshold, sources: list[str]) -> ThresholdRow:
         theory="" if found.theory is None else words.number(found.theory),
         note=sources.index(source) + 1 if source else None,
         against_theory=_against_theory(found),
-        status=words.STATUSES.get(one.status, one.status),
-        is_found=one.status == "found",
+        finding=one.status,
         transition=words.between(*ends) if ends else words.UNKNOWN,
         trials=one.trials,
         gaps=one.gaps,

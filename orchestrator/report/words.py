@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestrator.answer import ArmAnswer
@@ -11,11 +12,19 @@ UNKNOWN = "not known"
 
 STATUSES: Mapping[str, str] = {
     "found": "found",
-    "below_range": "below the range asked",
-    "above_range": "above the range asked",
-    "not_sharp": "not a sharp transition",
-    "not_monotone": "success falls again as n grows",
+    "below_range": "below range",
+    "above_range": "above range",
+    "not_sharp": "not sharp",
+    "not_monotone": "not monotone",
     "undecided": "undecided",
+}
+
+EXPLAINED: Mapping[str, str] = {
+    "below_range": "n* lies below every n that was asked for; only an upper bound is known",
+    "above_range": "n* lies above every n that was asked for; only a lower bound is known",
+    "not_sharp": "success grows too slowly with n to speak of a threshold",
+    "not_monotone": "success falls again as n grows, so that one crossing says little",
+    "undecided": "the trials so far do not settle it",
 }
 
 FAMILIES: Mapping[str, str] = {
@@ -102,47 +111,65 @@ def exponent_value(value: float) -> str:
     )
 
 
-def growth(law: Law) -> str:
-    """The law as a short formula for legends and headings: `n* ∝ d¹·⁹⁸`."""
-    return f"n* ∝ {_formula(law)}"
+@dataclass(frozen=True)
+class Term:
+    """A factor of a law: `base` raised to `power`, or the base alone where that is empty."""
+
+    base: str
+    power: str = ""
 
 
-def _formula(law: Law) -> str:
+def terms(law: Law) -> list[Term]:
+    """The law as factors, without its constant: d^1.98, log d."""
     if law.family == "constant":
-        return "1"
+        return [Term("1")]
     powers = {name: exponent_value(one.value) for name, one in law.exponents.items()}
     if law.family == "exponential":
-        return f"exp({' + '.join(f'{value} {name}' for name, value in powers.items())})"
-    raised = " ".join(f"{name}{value.translate(_SUPERSCRIPTS)}" for name, value in powers.items())
+        return [Term("e", " + ".join(f"{value} {name}" for name, value in powers.items()))]
+    factors = [Term(name, value) for name, value in powers.items()]
     if law.family == "power_log":
-        return f"{raised} log d"
-    return raised if law.family in FAMILIES else f"{law.family} {raised}"
+        return [*factors, Term("log d")]
+    return factors if law.family in FAMILIES else [Term(law.family), *factors]
+
+
+def growth(law: Law) -> str:
+    """The law as a short formula for legends, where there is no other raised text: `n* ∝ d¹·⁹⁸`."""
+    if law.family == "exponential":
+        return f"n* ∝ exp({terms(law)[0].power})"
+    factors = (f"{one.base}{one.power.translate(_SUPERSCRIPTS)}" for one in terms(law))
+    return f"n* ∝ {' '.join(factors)}"
 
 
 def law_sentence(arm: ArmAnswer) -> str:
     """What the law says, with exponents, intervals and how far to believe it."""
     if arm.law is None:
-        return "No law: fewer than three thresholds stand."
-    law, level = arm.law, confidence(arm)
+        return "No law is fitted with fewer than three thresholds found."
+    law, level = arm.law, percent(confidence(arm))
     family = FAMILIES.get(law.family, law.family)
-    if law.exponents and law.family != "constant":
-        exponents = ", ".join(f"{name}: {exponent(one)}" for name, one in law.exponents.items())
-        said = f"The data prefer a {family}, with exponent {exponents} ({percent(level)} interval)."
-    else:
-        said = f"The data prefer a {family}."
-    weight = law.weights.get(law.family)
-    if weight is None:
-        return f"{said} {_decisive(law)}"
-    return f"{said} {_decisive(law)} Its evidence weight is {weight:.2f} of 1."
-
-
-def _decisive(law: Law) -> str:
-    if law.decisive:
-        return "The evidence is decisive among the families compared."
-    return (
-        "The evidence is not decisive: read the exponent as a description of this range, "
-        "since another family can look the same here."
+    unit = " per unit" if law.family == "exponential" else ""
+    exponents = "; ".join(
+        f"{exponent_value(one.value)} in {name}{unit} "
+        f"({level} interval {between_exponents(one.low, one.high)})"
+        for name, one in law.exponents.items()
     )
+    said = f"The data prefer a {family}" + (f" with exponent {exponents}" if exponents else "")
+    return f"{said}. {_evidence(law)}"
+
+
+def _evidence(law: Law) -> str:
+    weight = law.weights.get(law.family)
+    share = "" if weight is None else f" (weight {_share(weight)})"
+    if law.decisive:
+        families = count(len(law.weights), "family", "families")
+        return f"The evidence for it is decisive among {families}{share}."
+    return (
+        f"The evidence is not decisive{share}: another family can look the same over this range, "
+        "so read the exponent as a description of it."
+    )
+
+
+def _share(weight: float) -> str:
+    return "> 0.99" if 0.995 <= weight < 1 else f"{weight:.2f}"
 
 
 def confidence(arm: ArmAnswer) -> float:

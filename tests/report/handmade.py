@@ -1,5 +1,6 @@
 """Answers made by hand: thresholds of a known law, seen through simulated trials."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -162,7 +163,7 @@ def rows_of(arm, found, trials):
     """The trials behind a threshold, as rows."""
     return [
         TrialRow(
-            key=f"{arm:02x}{found.asked.d:04x}{found.asked.k:04x}{index:06x}",
+            key=hashlib.sha256(f"{arm} {found.asked} {index}".encode()).hexdigest()[:32],
             arm=arm,
             round=round_,
             point=Point(d=found.asked.d, n=n, k=found.asked.k),

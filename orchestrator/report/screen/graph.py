@@ -1,6 +1,7 @@
 """What every graph on the screen is made of: axes, marks of thresholds, colours in pairs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -10,7 +11,7 @@ from orchestrator.report import words
 from orchestrator.report.marks import Colour
 from orchestrator.report.pictures.canvas import nice_ticks, plain
 from orchestrator.report.pictures.phase_diagram import Plane
-from orchestrator.report.series import mark
+from orchestrator.report.series import Mark, mark
 
 Json = dict[str, Any]
 
@@ -74,31 +75,43 @@ def marks(
     colour: Colour,
     symbol: str,
     name: str,
-    mode: str = "lines+markers",
 ) -> Json:
     """Thresholds as marks with bars; a bound is a triangle pointing where n_star must lie."""
-    drawn = []
-    for found in thresholds:
-        one = mark(found, plane.divisor(found.asked))
-        height = one.value or one.low or one.high
-        if height is None:
-            continue
-        bound = {"above": "triangle-up-open", "below": "triangle-down-open"}.get(one.kind)
-        shape = bound or (symbol if one.settled else f"{symbol}-open")
-        up = one.high - height if one.value and one.high else 0.0
-        down = height - one.low if one.value and one.low else 0.0
-        drawn.append((plane.x(found.asked), height, shape, up, down, threshold_words(arm, found)))
-    x, y, shapes, ups, downs, texts = (list(one) for one in zip(*drawn, strict=True)) if drawn else (
-        [], [], [], [], [], []
-    )  # fmt: skip
+    known = [found for found in thresholds if height(found, plane) is not None]
+    drawn = [mark(found, plane.divisor(found.asked)) for found in known]
     return {
-        "type": "scatter", "mode": mode, "name": escape(name), "x": x, "y": y, "meta": meta(colour),
-        "line": {"width": 2}, "marker": {"symbol": shapes, "size": 9},
-        "error_y": {
-            "type": "data", "symmetric": False, "array": ups, "arrayminus": downs, "width": 4,
-            "thickness": 1.5,
-        },
-        "text": texts, "hoverinfo": "text",
+        "type": "scatter",
+        "mode": "markers",
+        "name": escape(name),
+        "x": [plane.x(found.asked) for found in known],
+        "y": [height(found, plane) for found in known],
+        "meta": meta(colour),
+        "marker": {"symbol": [_symbol(one, symbol) for one in drawn], "size": 9, "opacity": 1},
+        "error_y": error_bars(
+            [one.high - one.value if one.value and one.high else None for one in drawn],
+            [one.value - one.low if one.value and one.low else None for one in drawn],
+        ),
+        "text": [threshold_words(arm, found) for found in known],
+        "hoverinfo": "text",
+    }
+
+
+def height(found: FoundThreshold, plane: Plane) -> float | None:
+    """Where a threshold's mark stands: at n_star, else at what bounds it."""
+    one = mark(found, plane.divisor(found.asked))
+    return one.value or one.low or one.high
+
+
+def _symbol(one: Mark, symbol: str) -> str:
+    bound = {"above": "triangle-up-open", "below": "triangle-down-open"}.get(one.kind)
+    return bound or (symbol if one.settled else f"{symbol}-open")
+
+
+def error_bars(ups: Sequence[float | None], downs: Sequence[float | None]) -> Json:
+    """Bars without caps, since the caps of short bars would hide the mark between them."""
+    return {
+        "type": "data", "symmetric": False, "array": list(ups), "arrayminus": list(downs),
+        "width": 0, "thickness": 1.6,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from orchestrator.report.screen.graph import (
     SYMBOLS,
     Graph,
     Json,
+    error_bars,
     log_axis,
     marks,
     meta,
@@ -46,13 +47,11 @@ def graph(answer: Answer, along: Letter) -> Graph:
 
 
 def _reach(trace: Json) -> list[float]:
-    ups = trace.get("error_y", {}).get("array", [0.0] * len(trace["y"]))
-    downs = trace.get("error_y", {}).get("arrayminus", [0.0] * len(trace["y"]))
-    return [
-        end
-        for y, up, down in zip(trace["y"], ups, downs, strict=True)
-        for end in (y + up, y - down)
-    ]
+    nothing = [None] * len(trace["y"])
+    bars = trace.get("error_y", {"array": nothing, "arrayminus": nothing})
+    ups = [y + (up or 0.0) for y, up in zip(trace["y"], bars["array"], strict=True)]
+    downs = [y - (down or 0.0) for y, down in zip(trace["y"], bars["arrayminus"], strict=True)]
+    return ups + downs
 
 
 def _arm(answer: Answer, index: int, plane: Plane) -> list[Json]:
@@ -62,7 +61,7 @@ def _arm(answer: Answer, index: int, plane: Plane) -> list[Json]:
     for number, line in enumerate(plane.lines(arm)):
         shown = {"legendgroup": name, "showlegend": number == 0}
         called = f"{name}: {legend_words(arm)}"
-        drawn = marks(arm, line.thresholds, plane, style.colour, symbol, called, "markers")
+        drawn = marks(arm, line.thresholds, plane, style.colour, symbol, called)
         traces.append({**drawn, **shown})
         curve = law_curve(arm, line, plane.along)
         if curve is not None:
@@ -112,14 +111,10 @@ def _ratio(answer: Answer, comparison: Comparison, index: int, along: Letter) ->
         "name": escape(f"{names[comparison.first]} over {names[comparison.second]}"),
         "x": [d if along == "d" else k for d, k, *_ in rows],
         "y": [ratio for *_, ratio, _, _ in rows],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [high - ratio for *_, ratio, _, high in rows],
-            "arrayminus": [ratio - low for *_, ratio, low, _ in rows],
-            "width": 4,
-            "thickness": 1.5,
-        },
+        "error_y": error_bars(
+            [high - ratio for *_, ratio, _, high in rows],
+            [ratio - low for *_, ratio, low, _ in rows],
+        ),
         "meta": meta(look(index).colour),
         "line": {"width": 2},
         "marker": {"size": 9, "symbol": SYMBOLS[index % len(SYMBOLS)]},

@@ -4,8 +4,8 @@ from orchestrator.answer import Answer, ArmAnswer
 from orchestrator.report.marks import Colour, scales
 from orchestrator.report.pictures.canvas import padded, thinned
 from orchestrator.report.pictures.phase_diagram import Plane
-from orchestrator.report.screen.graph import Graph, Json, log_axis, marks, theory, unknown
-from orchestrator.report.series import rates, theory_name, theory_points
+from orchestrator.report.screen.graph import Graph, Json, log_axis, marks, meta, theory, unknown
+from orchestrator.report.series import Line, rates, theory_name, theory_points
 
 INK = Colour("#1b1f24", "#f2f4f7")
 THEORY = Colour("#B0004B", "#FF7FAE")
@@ -17,6 +17,7 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     traces = [_cells(arm, plane)]
     for line in plane.lines(arm):
         x, y = theory_points(line.thresholds, plane.x, plane.divisor)
+        traces.append(_line(line, plane))
         traces.append(marks(arm, line.thresholds, plane, INK, "circle", line.name or "n*"))
         if x:
             traces.append(theory(x, y, THEORY, theory_name(answer)))
@@ -36,6 +37,24 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     return Graph(f"phase-{plane.name}-{index}", arm.label, alt, traces, layout)
 
 
+def _line(line: Line, plane: Plane) -> Json:
+    """A line through the known n_star only: a bound is no place to draw a line to."""
+    known = [
+        (plane.x(found.asked), found.threshold.n_star / plane.divisor(found.asked))
+        for found in line.thresholds
+        if found.threshold.n_star is not None
+    ]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [x for x, _ in known],
+        "y": [y for _, y in known],
+        "meta": meta(INK),
+        "line": {"width": 2},
+        "hoverinfo": "skip",
+    }
+
+
 def _cells(arm: ArmAnswer, plane: Plane) -> Json:
     cells = [
         (plane.x(found.asked), one.n / plane.divisor(found.asked), found.asked, one)
@@ -52,6 +71,7 @@ def _cells(arm: ArmAnswer, plane: Plane) -> Json:
             "symbol": "line-ew-open",
             "size": [8 + 3 * one.trials**0.5 for *_, one in cells],
             "line": {"width": 3},
+            "opacity": 1,
             "color": [one.rate for *_, one in cells],
             "cmin": 0,
             "cmax": 1,

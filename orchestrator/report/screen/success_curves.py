@@ -6,7 +6,15 @@ from orchestrator.report.marks import Colour
 from orchestrator.report.pictures.canvas import padded
 from orchestrator.report.pictures.success_curves import looks
 from orchestrator.report.pictures.success_curves import name as threshold_name
-from orchestrator.report.screen.graph import DASHES, SYMBOLS, Graph, Json, log_axis, meta
+from orchestrator.report.screen.graph import (
+    DASHES,
+    SYMBOLS,
+    Graph,
+    Json,
+    error_bars,
+    log_axis,
+    meta,
+)
 from orchestrator.report.series import FEWEST_FOR_BAR, band, pooled, rates
 
 
@@ -81,17 +89,17 @@ def _points(found: FoundThreshold, colour: Colour, style: int, name: str) -> lis
         "type": "scatter", "mode": "markers", "legendgroup": name, "showlegend": False,
         "hoverinfo": "text", "meta": meta(colour),
     }  # fmt: skip
-    bars = {
-        "type": "data", "symmetric": False, "thickness": 1, "width": 0,
-        "array": [one.high - one.rate if b else 0 for one, b in zip(pools, barred, strict=True)],
-        "arrayminus": [one.rate - one.low if b else 0 for one, b in zip(pools, barred, strict=True)],
-    }  # fmt: skip
+    bars = error_bars(
+        [one.high - one.rate if b else None for one, b in zip(pools, barred, strict=True)],
+        [one.rate - one.low if b else None for one, b in zip(pools, barred, strict=True)],
+    )
     return [
         {
             **shared, "x": [one.n for one in pools], "y": [one.rate for one in pools],
-            "error_y": bars,
+            "error_y": {**bars, "thickness": 1},
             "marker": {
                 "symbol": SYMBOLS[style], "size": [3 + 1.6 * one.trials**0.5 for one in pools],
+                "opacity": 1,
             },
             "text": [
                 f"{name}<br>around n = {words.number(one.n)}: {one.successes} of {one.trials} "

@@ -39,7 +39,7 @@
     const small = narrow.matches;
     return {
       ...layout,
-      height: layout.height || (small ? 340 : 400),
+      height: layout.height || (small ? 380 : 400),
       margin: { l: 8, r: 12, t: 12, b: 8 },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",
