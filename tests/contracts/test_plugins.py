@@ -4,6 +4,7 @@ import inspect
 import itertools
 import json
 import math
+import os
 import random
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-import orchestrator.domain
 from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.measures import reported
 from orchestrator.domain.pack import run_pack
@@ -257,7 +257,5 @@ def test_a_diverging_pack_mate_changes_nothing(monkeypatch, target, learner, val
 
 
 def test_the_tests_run_with_the_setting_that_makes_bits_repeatable():
-    import os
-
-    assert os.environ["MKL_CBWR"] == "AVX2,STRICT"
-    assert orchestrator.domain.__doc__
+    assert os.environ["MKL_CBWR"].endswith(",STRICT")
+    assert torch.get_num_threads() == 1

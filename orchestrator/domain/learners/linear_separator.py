@@ -21,7 +21,7 @@ and far below what chance makes: Gaussian points come this close once in 10^8. C
 class LinearSeparator(Learner):
     """w with y_i <w, x_i> > 0 for all i, or a proof that there is none; predicts <w, x>.
 
-    With z_i = y_i x_i, whoever separates has mean(Z) w > 0, so w is sought on the slice
+    With z_i = y_i x_i / max_j |x_ij|, whoever separates has mean(Z) w > 0, so w is sought on the slice
     mean(Z) w = 1, where the smallest margin is bounded: maximise t subject to Z w >= t there. The
     interior point stops as soon as either holds:
 
@@ -79,8 +79,10 @@ def _outcome(is_finite: torch.Tensor, is_proved: torch.Tensor) -> Outcome:
 
 
 def _signed(problem: Problem) -> torch.Tensor:
-    """Z (B, N, D): rows y_i x_i, zero beyond a trial's n; columns zero beyond d."""
+    """Z (B, N, D): rows y_i x_i of largest entry 1, zero beyond a trial's n; zero beyond d."""
     own = torch.where(problem.given()[:, :, None], problem.x * problem.y[:, :, None], 0.0)
+    largest = own.abs().amax(2, keepdim=True)
+    own = own / torch.where(largest > 0, largest, 1.0)
     d = problem.point.d
     return torch.nn.functional.pad(own, (0, rounded_up(d) - d))
 
@@ -108,8 +110,7 @@ class _Slice:
     @cached_property
     def has_slice(self) -> torch.Tensor:
         """Whether mean(Z) is not 0; if it is, nothing separates."""
-        size = self.Z.flatten(1).abs().amax(1)
-        return ~(self.mean.abs().amax(1) <= TOLERANCE * size)
+        return self.mean.abs().amax(1) > TOLERANCE
 
     @cached_property
     def normal(self) -> torch.Tensor:
@@ -175,16 +176,15 @@ class _Slice:
         dual = torch.where(self.given, programs.repaired(iterate.x), 0.0)
         bound = (programs.c * dual).sum(1) / self.n
         missing = (programs.b - programs.constraints.times(dual)).abs().amax(1)
-        size = self.Z.flatten(1).abs().amax(1).clamp(min=1.0)
         least = torch.where(self.given, dual - bound[:, None], torch.inf).amin(1)
-        annihilates = missing <= 1e-3 * TOLERANCE * self.n * size
+        annihilates = missing <= 1e-3 * TOLERANCE * self.n
         excluded = annihilates & (least > -TOLERANCE) & (bound < TOLERANCE)
         return excluded | self.separates(iterate)
 
     def error(self, w: torch.Tensor, separates: torch.Tensor) -> torch.Tensor:
         """Share of the examples with a margin of 0 or below; at least 1/n unless w separates."""
         wrong = (self.given & (self.margins(w) <= 0)).sum(1).clamp(min=1)
-        return torch.where(separates, 0.0, wrong / self.n)
+        return torch.where(separates, 0.0, wrong.to(torch.float64) / self.n)
 
 
 class _Dense:

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from orchestrator.domain.learners.gaussian_elimination import GaussianElimination
+from orchestrator.domain.learners.least_squares import LeastSquares
+from orchestrator.domain.learners.linear_separator import LinearSeparator
+from orchestrator.domain.measures import on_test, relative_error, reported
+from orchestrator.domain.targets.dense_parity import DenseParity
+from orchestrator.domain.targets.random_labels import RandomLabels
+from orchestrator.domain.targets.sparse_linear import SparseLinear
+from orchestrator.domain.targets.sparse_parity import SparseParity
+
+
+@pytest.mark.parametrize(
+    ("target", "learner", "names"),
+    [
+        (SparseLinear(), LeastSquares(), {"train_error", "relative_error"}),
+        (RandomLabels(), LinearSeparator(), {"train_error"}),
+        (DenseParity(), GaussianElimination(), {"identified", "test_error", "test_accuracy"}),
+        (
+            SparseParity(),
+            LeastSquares(),
+            {"train_error", "test_error", "test_accuracy", "r_squared"},
+        ),
+    ],
+)
+def test_a_pair_reports_what_can_be_said_of_it(target, learner, names):
+    assert set(reported(target, learner)) == names
+
+
+def test_relative_error_is_the_distance_in_lengths_of_the_truth():
+    truth = torch.tensor([[3.0, 4.0], [3.0, 4.0]])
+    estimate = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    assert relative_error(estimate, truth).tolist() == [0.0, 1.0]
+
+
+def test_a_score_of_zero_is_a_wrong_sign():
+    measures = on_test(
+        torch.tensor([[0.5, -2.0, 0.0, -1.0]]), torch.tensor([[1.0, -1, 1, 1]]), "sign"
+    )
+    assert measures["test_error"].tolist() == [0.5]
+    assert measures["test_accuracy"].tolist() == [0.5]
+
+
+def test_r_squared_is_one_for_the_truth_and_zero_for_the_mean():
+    y = torch.tensor([[1.0, 2.0, 6.0]])
+    assert on_test(y, y, "real")["r_squared"].tolist() == [1.0]
+    mean = on_test(torch.full((1, 3), 3.0), y, "real")
+    assert mean["r_squared"].tolist() == [0.0]
+    assert mean["test_error"].tolist() == pytest.approx([14 / 3])
+
+
+def test_bits_are_compared_as_they_are():
+    predicted, y = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 0]], dtype=torch.uint8)
+    assert on_test(predicted, y, "bit") == {
+        "test_error": torch.tensor([0.25]),
+        "test_accuracy": torch.tensor([0.75]),
+    }
