@@ -33,12 +33,17 @@ class Document:
     file: str = ""
     places: dict[str, Place] = field(default_factory=dict)
     comment: str = ""
+    faults: tuple[Fault, ...] = ()
+    """What is wrong with the text; the values are read on, so that all faults are told at once."""
 
     def place(self, path: str) -> Place:
         """Where the value at `path` was written, or the nearest value around it."""
-        while path and path not in self.places:
-            path = path.rpartition(".")[0]
-        return self.places.get(path, Place(self.file))
+        nearest = path
+        while nearest and nearest not in self.places:
+            nearest = nearest.rpartition(".")[0]
+        if path and not nearest:  # a missing word stands on no line
+            return Place(self.file)
+        return self.places.get(nearest, Place(self.file))
 
     def located(self, fault: Fault) -> Fault:
         """The fault with its file and line, where it had none."""
@@ -50,7 +55,12 @@ class Document:
     def fail(self, faults: tuple[Fault, ...]) -> SpecError:
         """The error that tells all faults with their places, in the order of the file."""
         located = [self.located(fault) for fault in faults]
-        return SpecError(sorted(located, key=lambda fault: fault.line or 0))
+        return SpecError(sorted(located, key=_order))
+
+
+def _order(fault: Fault) -> tuple[bool, int]:
+    """By line; what stands on none, such as a missing word, comes last."""
+    return fault.line is None, fault.line or 0
 
 
 def check_plain(value: Any, findings: Findings) -> Any:

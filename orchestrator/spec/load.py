@@ -8,6 +8,7 @@ from orchestrator.spec.document import Document
 from orchestrator.spec.loading import read_file, read_text
 from orchestrator.spec.model import ExperimentSpec
 from orchestrator.spec.overrides import override
+from orchestrator.spec.wording import merged
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> ExperimentSpec:
@@ -31,6 +32,9 @@ def _understood(document: Document, overrides: Sequence[str]) -> ExperimentSpec:
     if "question" not in words:
         words = {**words, "question": document.comment}
     try:
-        return ExperimentSpec.from_words(words)
+        spec = ExperimentSpec.from_words(words)
     except SpecError as error:
-        raise document.fail(error.faults) from None
+        raise document.fail(merged(document.faults, error.faults)) from None
+    if document.faults:
+        raise document.fail(document.faults)
+    return spec

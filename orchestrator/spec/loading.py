@@ -1,7 +1,6 @@
 """From a file on disk to plain values with line numbers, or all the reasons why not."""
 
 import json
-import math
 import re
 import stat
 import tomllib
@@ -12,7 +11,7 @@ from typing import Any
 from orchestrator.errors import Fault, SpecError
 from orchestrator.spec.document import MOST_BYTES, MOST_DEPTH, MOST_DIGITS, Document, Place
 from orchestrator.spec.wording import below, quoted
-from orchestrator.spec.yaml_text import read_yaml
+from orchestrator.spec.yaml_text import places_in, read_yaml
 
 
 def read_file(path: Path) -> Document:
@@ -102,7 +101,7 @@ def _read_toml(text: str, file: str) -> Document:
     if (line := _over_dotted(text)) is not None:
         raise _fault(f"values nested more than {MOST_DEPTH} deep", file, line)
     try:
-        value = tomllib.loads(text, parse_float=_toml_float)
+        value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _toml_fault(str(error), file) from None
     except RecursionError:
@@ -110,13 +109,6 @@ def _read_toml(text: str, file: str) -> Document:
     except ValueError as error:  # numbers that Python will not read
         raise _fault(str(error)[:120], file) from None
     return Document(value, file, _toml_places(text, file))
-
-
-def _toml_float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:40]} is not a finite number")
-    return value
 
 
 def _toml_fault(message: str, file: str) -> SpecError:
@@ -184,7 +176,8 @@ def _dotted(table: str, key: str) -> str:
 
 
 def _read_json(text: str, file: str) -> Document:
-    places = _json_places(text, file)
+    # JSON is nearly a part of YAML, whose events carry lines.
+    places = places_in(text.replace("\t", " "), file)
     doubles: list[str] = []
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -195,46 +188,27 @@ def _read_json(text: str, file: str) -> Document:
         return words
 
     try:
-        value = json.loads(
-            text, object_pairs_hook=pairs, parse_int=_json_int, parse_constant=_json_constant
-        )
+        value = json.loads(text, object_pairs_hook=pairs, parse_int=_json_int)
     except json.JSONDecodeError as error:
         raise _fault(f"not readable as JSON: {error.msg}", file, error.lineno) from None
     except RecursionError:
         raise _fault(f"values nested more than {MOST_DEPTH} deep", file) from None
-    except ValueError as error:
-        raise _fault(str(error), file) from None
-    if doubles:
-        raise _json_doubles(text, file, doubles)
-    return Document(value, file, places)
+    twice = _json_doubles(text, file, doubles) if doubles else ()
+    return Document(value, file, places, faults=twice)
 
 
 def _json_int(text: str) -> int:
-    if len(text.lstrip("-")) > MOST_DIGITS:
-        raise ValueError(f"a whole number of more than {MOST_DIGITS} digits")
-    return int(text)
+    """The number; one with more digits than Python will read is replaced by one that is refused."""
+    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else 10**MOST_DIGITS
 
 
-def _json_constant(text: str) -> float:
-    raise ValueError(f"{text} is not a finite number")
-
-
-def _json_places(text: str, file: str) -> dict[str, Place]:
-    """Places from reading it as YAML, of which JSON is nearly a part; none where that fails."""
+def _json_doubles(text: str, file: str, doubles: list[str]) -> tuple[Fault, ...]:
     try:
-        return read_yaml(text.replace("\t", " "), file).places
-    except SpecError:
-        return {}
-
-
-def _json_doubles(text: str, file: str, doubles: list[str]) -> SpecError:
-    try:
-        read_yaml(text.replace("\t", " "), file)
+        faults = read_yaml(text.replace("\t", " "), file).faults
     except SpecError as error:
-        twice = [fault for fault in error.faults if "stands twice" in fault.message]
-        if twice:
-            return SpecError(twice)
-    return SpecError([Fault("stands twice", quoted(name), file) for name in doubles])
+        faults = error.faults
+    twice = tuple(fault for fault in faults if "stands twice" in fault.message)
+    return twice or tuple(Fault("stands twice", below("", name), file) for name in doubles)
 
 
 _READERS: dict[str, Callable[[str, str], Document]] = {

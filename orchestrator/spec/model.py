@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, InstanceOf, model_validator
 
 from orchestrator.domain.plugin import canonical_json
-from orchestrator.errors import SpecError
+from orchestrator.errors import Fault, SpecError
 from orchestrator.inference.threshold import Asked
 from orchestrator.spec.axes import Axes
 from orchestrator.spec.checks import (
@@ -24,7 +24,7 @@ from orchestrator.spec.parts import Arm, Criterion, Head, Resources, Search
 from orchestrator.spec.plugins import read_arms
 from orchestrator.spec.reading import read_axes, read_part, read_theory
 from orchestrator.spec.theory import Theory, TheoryValue
-from orchestrator.spec.wording import Findings, unknown_word
+from orchestrator.spec.wording import Findings, below, merged, unknown_word
 
 WORDS = {
     **{word: field.description or "" for word, field in Head.model_fields.items()},
@@ -140,15 +140,15 @@ def understood(words: Any) -> dict[str, Any]:
     findings = Findings()
     plain = check_plain(words, findings)
     if not isinstance(plain, dict):
-        findings.add("", "expected a mapping of words")
-    findings.raise_if_any()
+        raise SpecError(findings.faults or [Fault("expected a mapping of words")])
+    meaning = Findings()
     for word in plain:
         if word not in WORDS:
-            findings.add(word, unknown_word(word, WORDS))
-    parts = _parts(plain, findings)
-    _check_together(parts, findings)
-    if findings.faults:
-        raise SpecError(findings.faults)
+            meaning.add(below("", word), unknown_word(str(word), WORDS))
+    parts = _parts(plain, meaning)
+    _check_together(parts, meaning)
+    if faults := merged(findings.faults, meaning.faults):
+        raise SpecError(faults)
     return parts
 
 

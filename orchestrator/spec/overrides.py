@@ -12,8 +12,8 @@ from orchestrator.spec.yaml_text import read_yaml
 def override(document: Document, overrides: Sequence[str]) -> None:
     """Set each `path=value` in the document, in order; the value is read as YAML.
 
-    A path that leads nowhere yet is made of mappings. Raises `SpecError` whose faults name the
-    override.
+    A path that leads nowhere yet is made of mappings. Faults, which name the override, go to the
+    document's.
     """
     findings = Findings()
     for one in overrides:
@@ -23,7 +23,7 @@ def override(document: Document, overrides: Sequence[str]) -> None:
             _set(document, path, value, file)
         except SpecError as error:
             findings.faults += error.faults
-    findings.raise_if_any()
+    document.faults = (*document.faults, *findings.faults)
 
 
 def _read(one: str, file: str) -> tuple[list[str], Any]:
@@ -34,9 +34,12 @@ def _read(one: str, file: str) -> tuple[list[str], Any]:
     if not text.strip():
         raise _fault("no value after '='", file)
     try:
-        return words, read_yaml(text).value
+        read = read_yaml(text)
+        if read.faults:
+            raise SpecError(read.faults)
     except SpecError as error:
         raise SpecError([Fault(fault.message, path, file) for fault in error.faults]) from None
+    return words, read.value
 
 
 def _set(document: Document, words: list[str], value: Any, file: str) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.target import Target
-from orchestrator.spec.wording import number
+from orchestrator.spec.wording import number, quoted
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names of sweeps, used as names of MLflow experiments and of files; matched in full."""
@@ -72,7 +72,7 @@ class Tunable(Part):
     @classmethod
     def _from_file(cls, found: Any) -> Any:
         if isinstance(found, list):
-            return {"choices": found}
+            return {"choices": tuple(found)}
         if isinstance(found, dict) and "whole" not in found:
             ends = [found.get("low"), found.get("high")]
             return {**found, "whole": all(type(end) is int for end in ends)}
@@ -165,14 +165,21 @@ class Head(Part):
     repeats: int = Field(20, ge=1, le=1_000_000, description="trials per point of a grid or sobol")
     seed: int = Field(0, ge=0, lt=2**63, description="part of every trial's key")
 
-    @model_validator(mode="after")
-    def _name_is_safe(self) -> Self:
-        # Not a `pattern`: `$` would let a newline at the end through.
-        if not NAME.fullmatch(self.name):
-            raise ValueError(
-                "expected up to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
-            )
-        return self
+    @field_validator("name")
+    @classmethod
+    def _is_safe(cls, name: str) -> str:
+        check_name(name)
+        return name
+
+
+def check_name(name: str) -> None:
+    """Raise `ValueError` unless the name is safe as a file, an experiment and a line of a log."""
+    # Not a pattern of pydantic's: with Python's `$` a newline at the end would pass.
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            "expected up to 64 letters, digits, '.', '_' or '-', the first a letter or digit; "
+            f"found {quoted(name)}"
+        )
 
 
 @dataclass(frozen=True)

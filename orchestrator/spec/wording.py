@@ -6,7 +6,7 @@ A path is written with dots, list places counted from 0: `theory.0.n_star`, as `
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -37,16 +37,27 @@ class Findings:
 
     def touch(self, *paths: str) -> bool:
         """Whether any fault lies at one of `paths` or below it."""
-        return any(
-            fault.path == path or fault.path.startswith(f"{path}.")
-            for fault in self.faults
-            for path in paths
-        )
+        return any(_inside(fault.path, path) for fault in self.faults for path in paths)
 
     def raise_if_any(self) -> None:
         """Raise `SpecError` with everything found, if anything was."""
         if self.faults:
             raise SpecError(self.faults)
+
+
+def merged(first: Sequence[Fault], later: Sequence[Fault]) -> tuple[Fault, ...]:
+    """Both, without those later faults that an earlier one at the same place may have caused."""
+
+    def is_caused(fault: Fault) -> bool:
+        return any(
+            _inside(fault.path, cause.path) or _inside(cause.path, fault.path) for cause in first
+        )
+
+    return (*first, *(fault for fault in later if not is_caused(fault)))
+
+
+def _inside(path: str, outer: str) -> bool:
+    return not outer or path == outer or path.startswith(f"{outer}.")
 
 
 def below(path: str, key: object) -> str:
@@ -158,7 +169,7 @@ def _near(found: object, context: Mapping[str, Any]) -> str:
 
 
 def _hint(kind: str, found: object) -> str:
-    if kind == "int_from_float" and isinstance(found, float) and found.is_integer():
+    if kind.startswith("int") and isinstance(found, float) and found.is_integer():
         return f" with a decimal point; write {int(found)}"
     if isinstance(found, str) and kind != "string_type" and looks_numeric(found):
         return f"; write {found.strip()} without quotes"

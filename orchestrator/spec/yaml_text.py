@@ -14,7 +14,7 @@ import yaml
 
 from orchestrator.errors import Fault, SpecError
 from orchestrator.spec.document import MOST_DEPTH, MOST_DIGITS, MOST_NODES, Document, Place
-from orchestrator.spec.wording import Findings, below, quoted
+from orchestrator.spec.wording import below, quoted
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -30,23 +30,39 @@ _TRUTHS = {
 
 
 def read_yaml(text: str, file: str = "") -> Document:
-    """The text as one document. Raises `SpecError` with every fault found."""
+    """The text as one document, with what is wrong with it. Raises `SpecError` if unreadable."""
+    composer, end = _composed(text, file)
+    if end is None and composer.documents == 0:
+        end = Fault("the file is empty", file=file)
+    if end is not None:
+        raise SpecError([*composer.faults, end])
+    return Document(composer.root, file, composer.places, faults=tuple(composer.faults))
+
+
+def places_in(text: str, file: str) -> dict[str, Place]:
+    """Where each value stands, as far as the text can be read."""
+    return _composed(text, file)[0].places
+
+
+def _composed(text: str, file: str) -> tuple["_Composer", Fault | None]:
+    """What was read, and the fault that ended it early, if one did."""
     composer = _Composer(file)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             composer.take(event)
     except yaml.YAMLError as error:
-        raise SpecError([*composer.findings.faults, _unreadable(error, text, file)]) from None
+        return composer, _unreadable(error, text, file)
     except _TooMuchError as error:
-        raise SpecError([*composer.findings.faults, *error.args]) from None
-    composer.findings.raise_if_any()
-    if composer.documents == 0:
-        raise SpecError([Fault("the file is empty", file=file)])
-    return Document(composer.root, file, composer.places)
+        return composer, error.fault
+    return composer, None
 
 
 class _TooMuchError(Exception):
     """The file is larger, deeper or more than one; reading stops here."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(str(fault))
 
 
 class _Open:
@@ -56,6 +72,7 @@ class _Open:
         self.value = value
         self.path = path
         self.key: str | None = None
+        self.is_strange = False
         self.lines: dict[str, int] = {}
 
 
@@ -64,13 +81,12 @@ class _Composer:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.findings = Findings()
+        self.faults: list[Fault] = []
         self.places: dict[str, Place] = {}
         self.documents = 0
         self.root: Any = None
         self._open: list[_Open] = []
         self._nodes = 0
-        self._strange = 0
 
     def take(self, event: yaml.Event) -> None:
         assert event.start_mark is not None
@@ -136,15 +152,16 @@ class _Composer:
         elif top.key is None:
             self._take_key(top, value, line)
         else:
-            top.value[top.key] = value
-            top.key = None
+            if not top.is_strange:
+                top.value[top.key] = value
+            top.key, top.is_strange = None, False
 
     def _take_key(self, top: _Open, key: Any, line: int) -> None:
         if not isinstance(key, str):
-            found = "a list or mapping" if isinstance(key, list | dict) else quoted(str(key))
-            self._fault(line, f"{found} stands where a word belongs; words are text")
-            self._strange += 1
-            key = f"strange key {self._strange}"
+            found = "a list or mapping" if isinstance(key, list | dict) else str(key)
+            place = below(top.path, found)
+            self._fault(line, f"{found} stands where a word belongs; words are text", place)
+            key, top.is_strange = found, True
         elif key in top.lines:
             place = below(top.path, key)
             self._fault(line, f"stands twice, on lines {top.lines[key]} and {line}", place)
@@ -165,7 +182,7 @@ class _Composer:
         return Fault(message, path, self.file, line)
 
     def _fault(self, line: int, message: str, path: str | None = None) -> None:
-        self.findings.faults.append(self._at(line, message, self._path() if path is None else path))
+        self.faults.append(self._at(line, message, self._path() if path is None else path))
 
 
 def plain_word(text: str) -> bool | int | float | str | None:
