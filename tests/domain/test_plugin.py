@@ -86,7 +86,7 @@ def test_a_worker_makes_the_plugin_from_its_source_alone():
 
 def test_two_different_files_of_one_name_are_refused(tmp_path):
     load_source("twice", OWN.format(kind="twice"))
-    with pytest.raises(PluginError, match="both named twice.py"):
+    with pytest.raises(PluginError, match=r"both named twice\.py"):
         load_file(a_file(tmp_path, "twice.py", OWN.format(kind="twice") + "\nx = 1\n"))
 
 

@@ -46,7 +46,7 @@ def test_linear_labels_are_exact_without_noise():
 
 def test_noise_has_its_standard_deviation_and_leaves_inputs_alone():
     """5 standard deviations of a standard deviation over 60,000 draws: fails with chance 6e-7."""
-    w, clean = drawn(SparseLinear(), d=5, count=20_000)
+    _, clean = drawn(SparseLinear(), d=5, count=20_000)
     _, noisy = drawn(SparseLinear(noise=0.3), d=5, count=20_000)
     assert torch.equal(noisy.x, clean.x)
     sd = float((noisy.y - clean.y).std(correction=0))
