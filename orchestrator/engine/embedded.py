@@ -129,9 +129,9 @@ def _reap(base: Path) -> None:
 def _is_in_use(home: Path) -> bool:
     pid = int(home.name.rstrip("x"))
     try:
-        return _alive(pid, int((home / "driver").read_text())) is not None
+        return bool(_alive(pid, int((home / "driver").read_text())))
     except (OSError, ValueError):  # made a moment ago, or by a driver killed at that moment
-        return psutil.pid_exists(pid)
+        return bool(psutil.pid_exists(pid))
 
 
 def _children() -> list[psutil.Process]:

@@ -21,10 +21,10 @@ def quietly_initialised(**options: Any) -> Any:
     SIGTERM is left as it was: Ray's own would end the driver before its ledger is told.
     """
     imported_before = "ray" in sys.modules
+    # otherwise a call after `ray.shutdown` would start a Ray with default settings
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     import ray
 
-    if ray.is_initialized():
-        raise ClusterUnreachable("this process already uses Ray; one executor at a time")
     if imported_before:
         _reread_environment()
     _silence()
@@ -35,6 +35,12 @@ def quietly_initialised(**options: Any) -> Any:
     finally:
         if main:
             signal.signal(signal.SIGTERM, handler)
+
+
+def refuse_a_second() -> None:
+    """Raise `ClusterUnreachable` when this process uses Ray already: Ray is one per process."""
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        raise ClusterUnreachable("this process already uses Ray; one executor at a time")
 
 
 @contextmanager
@@ -54,8 +60,9 @@ def ray_environment(settings: Mapping[str, str]) -> Iterator[None]:
 def _reread_environment() -> None:
     """Ray reads its settings when first imported; an earlier start in this process fixed them."""
     import ray._raylet as raylet
-    from ray._private import ray_constants
+    from ray._private import auto_init_hook, ray_constants
 
+    auto_init_hook.enable_auto_connect = False
     raylet.Config.initialize("")  # type: ignore[attr-defined]
     raylet.AuthenticationTokenLoader.instance().reset_cache()  # type: ignore[attr-defined]
     ray_constants.ENABLE_RAY_CLUSTER = ray_constants.env_bool(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.engine.quiet import refuse_a_second
 from orchestrator.errors import ClusterUnreachable
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
 
@@ -48,6 +49,7 @@ class RayExecutor:
         self._failed_starts = 0
         self._next_start = 0.0
         self._heard = time.monotonic()
+        refuse_a_second()
         self._ray = _attached(address) if address else _embedded(slots, gpus)
         try:
             self._wanted = slots or _slots_that_fit(gpus)
@@ -111,6 +113,8 @@ class RayExecutor:
         for slot in list(self._slots):
             was_up = slot.up
             self._facts += slot.tend()
+            self._queue.extendleft(slot.returned)
+            slot.returned.clear()
             if slot.up and not was_up:
                 self._failed_starts = 0
                 self._ray.remember()
@@ -145,6 +149,14 @@ class RayExecutor:
             if not open_slots:
                 return
             max(open_slots, key=lambda slot: slot.room).hand(self._queue.popleft())
+        self._even_out()
+
+    def _even_out(self) -> None:
+        """Fetch back packs that wait behind others while slots idle."""
+        idle = sum(slot.room > 0 and not slot.queue for slot in self._slots)
+        for slot in self._slots:
+            if idle and slot.dead is None and slot.give_back():
+                idle -= 1
 
     def _count_slots(self) -> None:
         now = time.monotonic()

@@ -23,7 +23,7 @@ _RECALL_S = 1.0  # between two questions after a lost reply
 _ABANDON_S = 1.0  # for a dropped pack to be passed over before its slot is ended
 
 
-@dataclass
+@dataclass(eq=False)
 class Handed:
     """A pack handed to a slot. `since` is when it came to the head of the slot's queue."""
 
@@ -38,7 +38,8 @@ class Handed:
 class Slot:
     """One actor: `up` once it has said hello, `dead` from the moment it is known to be gone.
 
-    `lease_s` is how long it may be silent, `pulse_s` how often it is asked for a pulse.
+    `lease_s` is how long it may be silent, `pulse_s` how often it is asked for a pulse. `returned`
+    holds packs that it gave back before it began them.
     """
 
     actor: Any
@@ -48,6 +49,8 @@ class Slot:
     at: str = ""
     dead: BaseException | None = None
     queue: deque[Handed] = field(default_factory=deque)
+    returned: list[Pack] = field(default_factory=list)
+    _yielding: tuple[Handed, Any] | None = None
     _question: Any = None
     _asked_at: float = 0.0
     _unheard_since: float | None = None
@@ -69,8 +72,9 @@ class Slot:
     @property
     def expected(self) -> list[Any]:
         """References that will become ready when something happens here."""
-        head = [self.queue[0].reply] if self.queue and self.queue[0].reply is not None else []
-        return head if self._question is None else [*head, self._question]
+        head = self.queue[0].reply if self.queue else None
+        given_back = self._yielding[1] if self._yielding else None
+        return [one for one in (head, self._question, given_back) if one is not None]
 
     def hand(self, pack: Pack) -> None:
         """Put a pack into the actor's queue."""
@@ -81,6 +85,7 @@ class Slot:
         """Hear what there is to hear: facts of packs, a pulse, a death. Sets `dead`."""
         facts = self._harvest()
         self._listen()
+        self._hear_yielded()
         self._judge(facts)
         return facts
 
@@ -96,6 +101,16 @@ class Slot:
                 self.end()
             return [Lost(pack_id, Reason.TIMED_OUT, "stopped", self.at)]
         return []
+
+    def give_back(self) -> bool:
+        """Ask for the pack that waits behind another, because some other slot idles.
+
+        It will be in `returned` unless it has begun by then. False when there is none to ask for.
+        """
+        if self._yielding is None and len(self.queue) > 1 and not self.queue[-1].stopped:
+            drop = self.actor.drop.options(concurrency_group="pulse")
+            self._yielding = self.queue[-1], drop.remote(self.queue[-1].pack.id)
+        return self._yielding is not None
 
     def end(self) -> None:
         """End the actor's process, whatever it is doing; `finally` clauses do not run."""
@@ -118,14 +133,18 @@ class Slot:
             facts.append(Lost(blamed.pack.id, reason, words_of(self.dead), self.at))
         self.queue.clear()
         self.end()  # a death that was only reported must not leave a second copy at work
-        return facts, [handed.pack for handed in rest]
+        return facts, [*self.returned, *(handed.pack for handed in rest)]
 
     def _harvest(self) -> list[Finished | Lost]:
         facts: list[Finished | Lost] = []
         while self.queue and (receipt := self._receipt_of(self.queue[0])) is not None:
             handed = self.queue.popleft()
-            if not handed.stopped:
+            if handed.stopped:
+                continue
+            if receipt:
                 facts.append(fact_of(handed.pack, receipt))
+            else:  # left out here, as asked before it was handed over again
+                self.returned.append(handed.pack)
         return facts
 
     def _receipt_of(self, handed: Handed) -> Receipt | None:
@@ -159,6 +178,20 @@ class Slot:
             else:
                 self._unheard_since, self._cut_off = None, False
                 self.at = self.at or answer["at"]
+
+    def _hear_yielded(self) -> None:
+        if self._yielding is None or not _is_ready(self._yielding[1]):
+            return
+        (handed, answer), self._yielding = self._yielding, None
+        try:
+            given_back = ray.get(answer, timeout=_FETCH_S)
+        except ray.exceptions.RayError as error:
+            self._complain(error)
+            return
+        if given_back and handed in self.queue:
+            self.queue.remove(handed)
+            if not handed.stopped:
+                self.returned.append(handed.pack)
 
     def _ask(self, what: str, now: float) -> None:
         method = getattr(self.actor, what).options(concurrency_group="pulse")

@@ -1,6 +1,7 @@
 """The worker's side of a slot: one Ray actor that trains one pack after another."""
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,13 +24,18 @@ class SlotActor:
         for name, source in plugins:
             load_source(name, source)
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
+        self._lock = threading.Lock()
+        self._training = ""
         self._dropped: set[str] = set()
         self._finished = 0
 
     def train(self, request: Mapping[str, Any]) -> Receipt:
         """Train a pack and give its receipt; an empty one for a pack dropped while it queued."""
-        if request["id"] in self._dropped:
-            return {}
+        with self._lock:
+            if request["id"] in self._dropped:
+                self._dropped.remove(request["id"])
+                return {}
+            self._training = request["id"]
         receipt = work_off(request)
         self._receipts[request["id"]] = receipt
         while len(self._receipts) > _RECEIPTS_KEPT:
@@ -49,9 +55,13 @@ class SlotActor:
         """The receipt of a pack whose reply was lost on the way; None while there is none."""
         return self._receipts.get(pack_id)
 
-    def drop(self, pack_id: str) -> None:
-        """Leave out a pack that is queued here."""
-        self._dropped.add(pack_id)
+    def drop(self, pack_id: str) -> bool:
+        """Leave out a pack that is queued here; False when it has begun already."""
+        with self._lock:
+            if pack_id == self._training or pack_id in self._receipts:
+                return False
+            self._dropped.add(pack_id)
+            return True
 
 
 def remote_slot(gpus: float, environment: Mapping[str, str]) -> Any:

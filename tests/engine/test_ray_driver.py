@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from orchestrator.engine.embedded import _base, _reap
+
 HERE = Path(__file__).parent
 
 DRIVER = """
@@ -82,7 +84,10 @@ def test_what_a_killed_driver_left_is_ended_by_the_next_one(tmp_path):
     left = psutil.Process(killed.pid).children(recursive=True)
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=30)
-    a_driver(tmp_path / "other", "close").communicate(timeout=120)
+    home = _base() / str(killed.pid)
+    assert home.exists()
+    _reap(_base())
+    assert not home.exists()
     assert [process for process in left if _is_at_work(process)] == []
 
 

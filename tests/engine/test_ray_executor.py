@@ -78,6 +78,20 @@ def test_silent_workers_lapse_their_lease_be_they_suspended_or_holding_the_lock(
         assert_gone(pid)
 
 
+def test_a_pack_behind_a_long_one_moves_to_a_slot_that_idles(executor, tmp_path):
+    ready = [a_pack(how="sleep", seconds=0.5) for _ in range(2)]
+    for pack in ready:
+        executor.start(pack)
+    facts_of(executor, *ready)
+    packs = [a_pack(how="sleep", seconds=seconds) for seconds in (60.0, 0.5, 0.1, 0.1, 0.1)]
+    for pack in packs:
+        executor.start(pack)
+    found = facts_of(executor, *packs[1:])
+    assert all(isinstance(fact, Finished) for (fact,) in found.values())
+    executor.stop(packs[0].id)
+    assert fact_of(executor, packs[0]).reason is Reason.TIMED_OUT
+
+
 def test_a_pack_stopped_while_it_trains_is_lost_once_and_its_worker_is_gone(executor, tmp_path):
     log = tmp_path / "log"
     pack = a_pack(how="sleep", seconds=60.0, log=str(log))
