@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from eigenlearning import predicted_n_star, predicted_r_squared
 from scipy.integrate import quad
 from sklearn.kernel_ridge import KernelRidge as Reference
 
@@ -16,6 +15,7 @@ from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
 from orchestrator.domain.targets.sparse_parity import SparseParity
 from orchestrator.domain.trial import Cell, Trial
+from tests.domain.eigenlearning import predicted_n_star, predicted_r_squared
 
 KERNELS = ("exp_dot", "rbf", "laplace", "polynomial", "ntk")
 
