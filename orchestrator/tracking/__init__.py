@@ -1,6 +1,26 @@
-"""Tracking: a ledger that cannot lie, and a mirror in MLflow that people read."""
+"""Tracking: a ledger that cannot lie, and a mirror in MLflow that people read.
 
+The ledger (SQLite or PostgreSQL) is the truth about trials: one row per key, one transaction per
+commit, fenced by the attempt number and by the driver's epoch. MLflow is never asked what is true:
+its runs cannot be created idempotently, a batch is not one transaction, and infinities are altered
+in silence (all measured on 3.17). It is told instead, from an outbox that the same transaction
+fills, by one thread that can be stopped, killed or cut off at any point and goes on where it was.
+"""
+
+from orchestrator.tracking.export import table_of, trials_table
+from orchestrator.tracking.from_mlflow import rebuild
 from orchestrator.tracking.memory import Memory, MemoryTracker
+from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.tracker import open_tracker
+from orchestrator.tracking.ui import ui_command
 
-__all__ = ["Memory", "MemoryTracker", "open_tracker"]
+__all__ = [
+    "Memory",
+    "MemoryTracker",
+    "Reader",
+    "open_tracker",
+    "rebuild",
+    "table_of",
+    "trials_table",
+    "ui_command",
+]

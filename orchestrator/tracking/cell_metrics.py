@@ -92,7 +92,16 @@ def success_of(spec_json: str) -> Criterion | None:
         return None
 
 
-def in_batches(figures: Iterable[Figure], size: int) -> list[list[Figure]]:
-    """`figures` in pieces of at most `size`; one empty piece when there are none."""
-    every = list(figures)
-    return [every[start : start + size] for start in range(0, len(every), size)] or [[]]
+def in_batches(groups: Iterable[Sequence[Figure]], size: int) -> list[list[Figure]]:
+    """Figures in pieces of at most `size`, no group torn unless it is larger; at least one piece.
+
+    A call to MLflow writes its metrics whole or not at all, so no trial is ever there by half.
+    """
+    batches: list[list[Figure]] = [[]]
+    for group in groups:
+        for start in range(0, len(group), size):
+            piece = group[start : start + size]
+            if len(batches[-1]) + len(piece) > size:
+                batches.append([])
+            batches[-1].extend(piece)
+    return batches

@@ -21,7 +21,7 @@ from orchestrator.errors import LedgerDamaged, LedgerUnreachable
 from orchestrator.tracking.schema import SCHEMA_VERSION, ledger_schema, metadata
 
 BUSY_S = 5.0
-"""How long a transaction waits for another process before it gives up; FAULTS.md F20."""
+"""How long a transaction waits for another process before it gives up; chosen by hand."""
 
 POSTGRES_SCHEMA = "phasefront"
 """A schema of our own, because a team's database may hold MLflow's and Optuna's tables too."""

@@ -26,7 +26,7 @@ PACE_S = 1.0
 """Shortest time between two looks at the outbox: trials of a cell gather, and share a call."""
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 15.0
-"""Between attempts during an outage: doubled each time; drained within 30 s of its end (F17)."""
+"""Between attempts during an outage, doubled each time; telling begins so soon after its end."""
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,10 @@ STOPPED_BY: Final = "phasefront.stopped_by"
 CELL: Final = "phasefront.cell"
 """The cell's key."""
 
+TARGET: Final = "phasefront.target"
+LEARNER: Final = "phasefront.learner"
+"""Settings of a cell as JSON, from which it can be rebuilt; parameters show them one by one."""
+
 ARM: Final = "phasefront.arm"
 """The arm's place in the file, counted from 0."""
 
@@ -26,6 +30,9 @@ COMMIT: Final = "phasefront.commit"
 
 A run without it is half-written.
 """
+
+EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes MLflow's pages open on runs and their charts, not on traces of language models."""
 
 PARENT: Final = "mlflow.parentRunId"
 NOTE: Final = "mlflow.note.content"

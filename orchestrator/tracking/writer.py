@@ -1,9 +1,9 @@
 """Writing to MLflow: the only module that calls it while a sweep runs.
 
 MLflow's client waits 246 s for a dead server and answers a lost reply by creating a second run
-(FAULTS.md 3, 5), so requests are short here, retries are the mirror's, and runs are found by tag.
-Importing mlflow takes seconds and creating its database some more: both happen where a `Writer` is
-made, in the mirror's thread.
+(both measured on 3.17), so requests are short here, retries are the mirror's, and runs are found by
+tag. Importing mlflow takes seconds and creating its database some more: both happen where a
+`Writer` is made, in the mirror's thread.
 """
 
 import logging
@@ -24,11 +24,12 @@ from orchestrator.tracking.locks import FileLock
 from orchestrator.tracking.places import Store
 
 SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; FAULTS.md 5
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # it announces every migration of a fresh database
 }
 
@@ -46,6 +47,7 @@ class RunFound:
     tags: Mapping[str, str]
     status: str
     start_ms: int
+    end_ms: int | None
 
     @property
     def is_cell(self) -> bool:
@@ -72,7 +74,7 @@ class Writer:
         if found is None:
             place = self._store.artifacts
             location = None if place is None else f"{place}/{quote(name, safe='')}"
-            return str(self._client.create_experiment(name, artifact_location=location))
+            return str(self._client.create_experiment(name, location, names.EXPERIMENT_TAGS))
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
@@ -100,11 +102,14 @@ class Writer:
     def log(
         self,
         run: str,
-        figures: Sequence[Figure],
+        figures: Sequence[Sequence[Figure]],
         params: Mapping[str, str],
         tags: Mapping[str, str],
     ) -> None:
-        """Write all of it, tags last: what they say is true once they are there."""
+        """Write all of it, tags last: what they say is true once they are there.
+
+        Each of `figures` is a group that is not torn apart.
+        """
         entities = self._entities
         batches = [
             [entities.Metric(one.name, one.value, one.time_ms, one.step) for one in batch]
@@ -151,7 +156,13 @@ def runs_of(client: Any, experiments: Sequence[str], filter_string: str) -> list
             list(experiments), filter_string, max_results=PAGE, page_token=token
         )
         found += [
-            RunFound(run.info.run_id, run.data.tags, run.info.status, run.info.start_time)
+            RunFound(
+                run.info.run_id,
+                run.data.tags,
+                run.info.status,
+                run.info.start_time,
+                run.info.end_time,
+            )
             for run in page
         ]
         token = page.token

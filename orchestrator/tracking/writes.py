@@ -179,12 +179,12 @@ def settle(
     place: str = "",
 ) -> None:
     """Write what came of trials (rows of `rows.settled_row` by key), close their newest attempts,
-    and queue them for every sweep that asked for them.
+    and queue them for every sweep that asked for them. A row's own `settled` time comes first.
     """
     if not settling:
         return
     same = {"settled": now, "place": place, "build": rows.build_id(rows.versions())}
-    connection.execute(_SETTLE, [{"at_key": key, **row, **same} for key, row in settling.items()])
+    connection.execute(_SETTLE, [{"at_key": key, **same, **row} for key, row in settling.items()])
     ending = [(key, row["attempt"]) for key, row in settling.items()]
     end_attempts(connection, ending, now, reason, place=place)
     for chunk in queries.chunks(list(settling)):

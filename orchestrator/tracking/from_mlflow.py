@@ -1,0 +1,216 @@
+"""The way back: sweeps as the mirror has them, and a lost ledger rebuilt from it.
+
+What returns: keys, outcomes, measures, seconds, attempt numbers and times, bit for bit. What does
+not: rounds, attempts that gave no result, reasons of gaps, and whatever the mirror lagged. A sweep
+that is resumed asks for the same rounds again and finds the trials settled, so it trains none of
+them twice.
+"""
+
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain.learner import Learner, Outcome
+from orchestrator.domain.plugin import canonical_json
+from orchestrator.domain.point import Point
+from orchestrator.domain.target import Target
+from orchestrator.domain.trial import Cell, Result, Trial
+from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
+from orchestrator.ports import Attempt, Member, Settled, SweepRecord
+from orchestrator.tracking import names, queries, rows, writes
+from orchestrator.tracking.database import Database
+from orchestrator.tracking.locks import lock_for
+from orchestrator.tracking.places import Store, ledger_at, store_at
+from orchestrator.tracking.probe import probe
+from orchestrator.tracking.schema import builds, cells, sweeps, trials
+from orchestrator.tracking.writer import RunFound, client_of, runs_of
+
+_OUTCOMES = {number: Outcome(name) for name, number in names.OUTCOME_NUMBERS.items()}
+
+
+class MirrorReader:
+    """Sweeps of an MLflow store. Raises `TrackerUnreachable`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._is_empty = store.folder is not None and not (store.folder / "mlflow.db").exists()
+        if not self._is_empty:
+            probe(store)
+
+    def sweeps(self) -> list[SweepRecord]:
+        """Every sweep, newest first."""
+        if self._is_empty:
+            return []
+        found = self._runs(f"tags.`{names.ROLE}` = 'sweep'")
+        return [self._record(run) for run in reversed(found)]
+
+    def sweep(self, sweep: str) -> SweepRecord:
+        """One sweep by its whole id."""
+        return self._record(self._parent(sweep))
+
+    def members(self, sweep: str) -> list[Member]:
+        """The settled trials of a sweep; all in round 0, by arm and point."""
+        return [member for member, _ in self.timed_members(sweep)]
+
+    def timed_members(self, sweep: str) -> list[tuple[Member, float]]:
+        """The settled trials, each with the time when it was, in seconds since the epoch."""
+        chosen = f"tags.`{names.SWEEP}` = '{self._parent(sweep).tags[names.SWEEP]}'"
+        found = [run for run in self._runs(chosen) if run.is_cell]
+        return [member for run in found for member in self._cell_members(run)]
+
+    def attempts(self, sweep: str, key: str) -> list[Attempt]:
+        """MLflow is not told of attempts that gave no result."""
+        return []
+
+    def lag(self, sweep: str) -> int:
+        """Nothing here knows what MLflow has not been told."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    @cached_property
+    def _client(self) -> Any:
+        try:
+            return client_of(self._store)
+        except Exception as error:  # whatever SQLAlchemy, requests or MLflow make of it
+            raise TrackerUnreachable(f"{self._store.uri}: {error}") from error
+
+    def _runs(self, chosen: str) -> list[RunFound]:
+        try:
+            experiments = self._client.search_experiments()
+            ids = [experiment.experiment_id for experiment in experiments]
+            return runs_of(self._client, ids, chosen)
+        except TrackerUnreachable:
+            raise
+        except Exception as error:  # as above
+            raise TrackerUnreachable(f"{self._store.uri}: {error}") from error
+
+    def _parent(self, sweep: str) -> RunFound:
+        found = [] if self._is_empty else self._runs(f"tags.`{names.ROLE}` = 'sweep'")
+        for run in found:
+            if run.tags[names.SWEEP] == sweep:
+                return run
+        raise UnknownSweep(f"MLflow ({self._store.uri}) has no sweep with the id {sweep!r}")
+
+    def _record(self, run: RunFound) -> SweepRecord:
+        documents = self._documents(run.id)
+        understood = documents.pop("spec/as_understood.json", "{}")
+        written = [text for path, text in documents.items() if path.startswith("spec/as_written")]
+        return SweepRecord(
+            id=run.tags[names.SWEEP],
+            name=run.tags[names.NAME],
+            spec_json=canonical_json(json.loads(understood)),
+            spec_source="".join(written[:1]),
+            status=run.tags[names.STATUS],  # type: ignore[arg-type]
+            started=run.start_ms / 1e3,
+            ended=None if run.end_ms is None else run.end_ms / 1e3,
+            stopped_by=run.tags.get(names.STOPPED_BY) or None,  # type: ignore[arg-type]
+            plugins=tuple(
+                (Path(path).stem, text)
+                for path, text in documents.items()
+                if path.startswith("plugins/")
+            ),
+            mlflow_run=run.id,
+        )
+
+    def _documents(self, run: str) -> dict[str, str]:
+        """The small texts that were stored with a sweep, by path."""
+        found = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for place in ("spec", "plugins"):
+                for file in self._client.list_artifacts(run, place):
+                    local = self._client.download_artifacts(run, file.path, folder)
+                    found[file.path] = Path(local).read_text(encoding="utf-8")
+        return found
+
+    def _cell_members(self, run: RunFound) -> list[tuple[Member, float]]:
+        if names.COMMIT not in run.tags:  # half-written: it has no parameters yet
+            return []
+        params = self._client.get_run(run.id).data.params
+        cell = Cell(
+            Target.from_settings(json.loads(run.tags[names.TARGET])),
+            Learner.from_settings(json.loads(run.tags[names.LEARNER])),
+            Point(d=int(params["d"]), n=int(params["n"]), k=int(params["k"])),
+        )
+        members = []
+        for repeat, values in sorted(self._trials(run.id).items()):
+            trial = Trial(cell, repeat, int(params["seed"]))
+            if cell.key != run.tags[names.CELL]:  # an older revision: keep apart from today's
+                trial.__dict__["key"] = f"{run.tags[names.CELL]}/{repeat}"
+            settled = _settled(trial, values)
+            state = "gap" if settled.is_gap else "done"
+            member = Member(trial, int(run.tags[names.ARM]), 0, state, settled)  # type: ignore[arg-type]
+            members.append((member, values["trial.outcome"][1] / 1e3))
+        return members
+
+    def _trials(self, run: str) -> dict[int, dict[str, tuple[float, int]]]:
+        """Value and time (ms) of every `trial.*` metric, by repeat; whole trials only."""
+        found: dict[int, dict[str, tuple[float, int]]] = defaultdict(dict)
+        for name in self._client.get_run(run).data.metrics:
+            if name.startswith("trial."):
+                for point in self._client.get_metric_history(run, name):
+                    found[point.step][name] = (point.value, point.timestamp)
+        return {repeat: values for repeat, values in found.items() if "trial.outcome" in values}
+
+
+def _settled(trial: Trial, values: dict[str, tuple[float, int]]) -> Settled:
+    plain = {name.removeprefix("trial."): value for name, (value, _) in values.items()}
+    outcome = _OUTCOMES.get(plain.pop("outcome"))
+    attempt = int(plain.pop("attempt", 1))
+    seconds = plain.pop("seconds", 0.0)
+    result = None if outcome is None else Result(trial.key, outcome, plain, seconds)
+    return Settled(trial, result, attempt)
+
+
+def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
+    """Put what MLflow has of a sweep (its whole id) back into the ledger; the sweep's record.
+
+    Trials that the ledger has settled stay as they are; results of an older revision of a plug-in
+    are left out. The sweep is then `interrupted` and can be resumed. Raises `UnknownSweep`,
+    `TrackerUnreachable`, `LedgerUnreachable`, `SweepInUse`.
+    """
+    place = store_at(store)
+    reader = MirrorReader(place)
+    record = reader.sweep(sweep)
+    found = [
+        (member, settled_at)
+        for member, settled_at in reader.timed_members(sweep)
+        if "/" not in member.trial.key
+    ]
+    database = Database(ledger_at(ledger, place))
+    lock = lock_for(database, sweep)
+    if not lock.take():
+        raise SweepInUse(f"sweep {sweep} is being answered; nothing was rebuilt")
+    try:
+        _restore(database, record, found)
+    finally:
+        lock.release()
+        database.close()
+    return record
+
+
+def _restore(
+    database: Database, record: SweepRecord, found: Sequence[tuple[Member, float]]
+) -> None:
+    own_cells = {member.trial.cell.key: member.trial.cell for member, _ in found}
+    with database.writing() as connection:
+        build = {"id": rows.build_id(rows.versions()), "versions": rows.versions()}
+        writes.add_new(connection, builds, [build])
+        writes.add_new(connection, sweeps, [rows.sweep_row(record) | {"status": "interrupted"}])
+        writes.add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
+        writes.add_new(connection, trials, [rows.trial_row(member.trial) for member, _ in found])
+        stand = queries.states(connection, [member.trial.key for member, _ in found])
+        settling = {}
+        for member, settled_at in found:
+            settled, key = member.settled, member.trial.key
+            if settled is not None and stand[key][0] == "open":
+                state = "gap" if settled.is_gap else "done"
+                row = rows.settled_row(key, state, settled.attempt, settled.result)
+                settling[key] = row | {"settled": settled_at}
+        writes.settle(connection, settling, time.time(), writes.COMMITTED, "rebuilt from MLflow")

@@ -1,0 +1,116 @@
+"""Reading sweeps without driving one: what the commands that only look use.
+
+The ledger is read where it can be reached. Where it cannot, the mirror is, and `source` says so.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+from orchestrator.domain.plugin import load_source
+from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
+from orchestrator.ports import Attempt, Member, SweepRecord
+from orchestrator.tracking import queries
+from orchestrator.tracking.database import Database
+from orchestrator.tracking.from_mlflow import MirrorReader
+from orchestrator.tracking.locks import is_held
+from orchestrator.tracking.places import ledger_at, store_at
+from orchestrator.tracking.rows import Decoder
+
+
+class Reader:
+    """Sweeps as the ledger has them, else as MLflow has them; `source` says which.
+
+    From MLflow come settled trials only, without rounds and attempts. Raises `LedgerDamaged`, and
+    `UnknownSweep` for an id that is not there; `Unreachable` when neither answers.
+    """
+
+    def __init__(self, store: str, ledger: str | None = None) -> None:
+        place = store_at(store)
+        self._reads: LedgerReader | MirrorReader
+        self.source: Literal["ledger", "mlflow"] = "ledger"
+        try:
+            self._reads = LedgerReader(ledger_at(ledger, place))
+        except LedgerUnreachable:
+            self._reads, self.source = MirrorReader(place), "mlflow"
+
+    def sweeps(self) -> list[SweepRecord]:
+        """Every sweep, newest first. One that runs without a living driver is `interrupted`."""
+        return self._reads.sweeps()
+
+    def sweep(self, sweep: str) -> SweepRecord:
+        """One sweep by its whole id."""
+        return self._reads.sweep(sweep)
+
+    def members(self, sweep: str) -> list[Member]:
+        """Every trial of a sweep, in order of round, then of recording.
+
+        Plug-in files that the sweep came with are loaded where one of their kinds is not known.
+        """
+        try:
+            return self._reads.members(sweep)
+        except PluginError:
+            plugins = self.sweep(sweep).plugins
+            if not plugins:
+                raise
+            for name, source in plugins:
+                load_source(name, source)
+            return self._reads.members(sweep)
+
+    def attempts(self, sweep: str, key: str) -> list[Attempt]:
+        """Every attempt at a trial, oldest first; other sweeps' attempts at it are among them."""
+        return self._reads.attempts(sweep, key)
+
+    def lag(self, sweep: str) -> int:
+        """How many outbox entries of a sweep MLflow has not been told."""
+        return self._reads.lag(sweep)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._reads.close()
+
+
+class LedgerReader:
+    """Sweeps of a ledger, at the time of asking. Raises `LedgerUnreachable`, `LedgerDamaged`."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url, create=False)
+        self._decoder = Decoder(self._database.name)
+
+    def sweeps(self) -> list[SweepRecord]:
+        """See `Reader.sweeps`."""
+        with self._database.reading() as connection:
+            records = queries.sweep_records(connection)
+        return [self._as_it_stands(record) for record in records]
+
+    def sweep(self, sweep: str) -> SweepRecord:
+        """See `Reader.sweep`."""
+        with self._database.reading() as connection:
+            record = queries.sweep_record(connection, sweep)
+        if record is None:
+            raise UnknownSweep(f"no sweep has the id {sweep!r}; see: phasefront list")
+        return self._as_it_stands(record)
+
+    def members(self, sweep: str) -> list[Member]:
+        """See `Reader.members`. Raises `PluginError` when a plug-in is not known here."""
+        with self._database.reading() as connection:
+            rows = queries.member_rows(connection, sweep)
+            return [queries.member_of(row, self._decoder) for row in rows]
+
+    def attempts(self, sweep: str, key: str) -> list[Attempt]:
+        """See `Reader.attempts`."""
+        with self._database.reading() as connection:
+            return queries.attempts_at(connection, key)
+
+    def lag(self, sweep: str) -> int:
+        """See `Reader.lag`."""
+        with self._database.reading() as connection:
+            return queries.lag(connection, sweep)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def _as_it_stands(self, record: SweepRecord) -> SweepRecord:
+        if record.status != "running" or is_held(self._database, record.id):
+            return record
+        return replace(record, status="interrupted", stopped_by="interrupted")
