@@ -26,7 +26,7 @@ from orchestrator.report.pictures.canvas import drawn, encoded
 from orchestrator.report.pictures.phase_diagram import planes
 from orchestrator.report.screen import law, phase_diagram, success_curves, trials_spent
 from orchestrator.report.screen.graph import Graph
-from orchestrator.report.series import letters
+from orchestrator.report.series import FEWEST_FOR_BAR, letters
 
 STOPPED_BY = {
     "tolerance": "every threshold settled",
@@ -36,6 +36,27 @@ STOPPED_BY = {
     "interrupted": "interrupted",
 }
 DISTRIBUTIONS = ("phasefront", "torch", "ray", "optuna", "mlflow", "numpy", "scipy")
+
+
+LAW = (
+    "Marks are measured thresholds with their intervals, solid lines the fitted laws, dashed lines "
+    "theory. Hollow marks are not settled, triangles are one-sided bounds, ? is not known. Below: "
+    "how far the thresholds lie from the laws."
+)
+SUCCESS = (
+    "Points are observed success rates, neighbouring n pooled, with Wilson intervals from "
+    f"{FEWEST_FOR_BAR} trials on; faint points are the single n. Curves are the posterior median "
+    "with its band."
+)
+PHASE = (
+    "Dashes are tried cells by success rate, wider with more trials. A triangle is a one-sided "
+    "bound on n*, ? is not known."
+)
+RATIOS = "Thresholds of one arm over another's, with intervals. At 1 both need the same."
+SPENT = (
+    "Each strip is one threshold; dots are trials at one n in one round, larger with more; rounds "
+    "run from top to bottom. The line is n*."
+)
 
 
 @dataclass(frozen=True)
@@ -114,53 +135,38 @@ def _plotly() -> Markup:
 
 def _panels(answer: Answer) -> tuple[list[Panel], list[Panel]]:
     """The pictures of the answer itself, and those of its evidence."""
-    arms, varying = range(len(answer.arms)), letters(answer)
-    svg = _printed(answer)
+    svg, varying = _printed(answer), letters(answer)
     first = [
         Panel(
             f"Thresholds against {letter}",
-            "Marks are measured thresholds with their intervals, solid lines the fitted laws, "
-            "dashed lines theory. Hollow marks are not settled, triangles are one-sided bounds, "
-            "? is not known.",
+            LAW,
             (law.graph(answer, letter),),
             svg["law" if letter == varying[0] else f"law_{letter}"],
         )
         for letter in varying
     ]
-    evidence = [
-        Panel(
-            "Success curves",
-            "Points are observed success rates, neighbouring n pooled, with Wilson intervals from "
-            "4 trials on; faint points are the single n. Curves are the posterior median with its "
-            "band.",
-            tuple(success_curves.graph(answer, index) for index in arms),
-            svg["success_curves"],
-        ),
-        *(
-            Panel(
-                f"Phase diagram: {plane.across} and {plane.upward.split(',')[0]}",
-                "Dashes are tried cells by success rate, wider with more trials; the line is n* "
-                "with its interval; theory is dashed.",
-                tuple(phase_diagram.graph(answer, index, plane) for index in arms),
-                svg[f"phase_{plane.name}"],
-            )
-            for plane in planes(answer)
-        ),
-    ]
-    ratios = law.ratios(answer, varying[0])
+    return first, _evidence(answer, svg)
+
+
+def _evidence(answer: Answer, svg: dict[str, str]) -> list[Panel]:
+    """The pictures that can be drawn, in the order they are read."""
+    arms = range(len(answer.arms))
+    evidence = []
+    if "success_curves" in svg:
+        graphs = [success_curves.graph(answer, index) for index in arms]
+        evidence.append(Panel("Success curves", SUCCESS, tuple(graphs), svg["success_curves"]))
+    for plane in planes(answer):
+        if f"phase_{plane.name}" in svg:
+            graphs = [phase_diagram.graph(answer, index, plane) for index in arms]
+            title = f"Phase diagram: {plane.across} and {plane.upward.split(',')[0]}"
+            evidence.append(Panel(title, PHASE, tuple(graphs), svg[f"phase_{plane.name}"]))
+    ratios = law.ratios(answer, letters(answer)[0])
     if ratios is not None:
-        caption = "Thresholds of one arm over another's, with intervals. At 1 both need the same."
-        evidence.append(Panel("Ratios of thresholds", caption, (ratios,), svg["ratios"]))
-    evidence.append(
-        Panel(
-            "Where trials were spent",
-            "Each strip is one threshold; dots are trials at one n in one round, larger with more; "
-            "rounds run from top to bottom. The line is n*.",
-            tuple(trials_spent.graph(answer, index) for index in arms),
-            svg["trials_spent"],
-        )
-    )
-    return first, evidence
+        evidence.append(Panel("Ratios of thresholds", RATIOS, (ratios,), svg["ratios"]))
+    if "trials_spent" in svg:
+        graphs = [trials_spent.graph(answer, index) for index in arms]
+        evidence.append(Panel("Where trials were spent", SPENT, tuple(graphs), svg["trials_spent"]))
+    return evidence
 
 
 def _printed(answer: Answer) -> dict[str, str]:

@@ -132,6 +132,16 @@ class ComparisonTable:
     ratios: tuple[tuple[int, int, str, str], ...]
     gaps: tuple[str, ...]
     missing: int
+    farthest: "Farthest | None"
+
+
+@dataclass(frozen=True)
+class Farthest:
+    """The ratio at the largest d (and k) at which it is known."""
+
+    at: str
+    ratio: str
+    interval: str
 
 
 def comparison_table(answer: Answer, comparison: Comparison) -> ComparisonTable:
@@ -153,7 +163,15 @@ def comparison_table(answer: Answer, comparison: Comparison) -> ComparisonTable:
         ),
         gaps=tuple(_gap(first, second, *gap) for gap in comparison.exponent_gaps),
         missing=len(asked) - len(comparison.ratios),
+        farthest=_farthest(comparison),
     )
+
+
+def _farthest(comparison: Comparison) -> Farthest | None:
+    if not comparison.ratios:
+        return None
+    d, k, ratio, low, high = max(comparison.ratios, key=lambda row: row[:2])
+    return Farthest(f"d = {d}, k = {k}", words.number(ratio), words.between(low, high))
 
 
 def _gap(first: str, second: str, letter: str, gap: float, low: float, high: float) -> str:

@@ -23,15 +23,17 @@ Draw = Callable[[Answer], Figure | None]
 
 def pictures(answer: Answer) -> dict[str, Draw]:
     """The pictures that make sense for this answer, by name, in the order they are read."""
-    chosen: dict[str, Draw] = {"success_curves": draw_success_curves}
-    for plane in planes(answer):
+    tried = any(found.tallies for arm in answer.arms for found in arm.thresholds)
+    chosen: dict[str, Draw] = {"success_curves": draw_success_curves} if tried else {}
+    for plane in planes(answer) if tried else ():
         chosen[f"phase_{plane.name}"] = partial(draw_phase, plane=plane)
     for letter in letters(answer):
         name = "law" if letter == letters(answer)[0] else f"law_{letter}"
         chosen[name] = partial(draw_law, along=letter)
     if answer.comparisons:
         chosen["ratios"] = draw_ratios
-    chosen["trials_spent"] = draw_trials_spent
+    if tried:
+        chosen["trials_spent"] = draw_trials_spent
     return chosen
 
 

@@ -76,7 +76,8 @@ def _laws_of(ax: Axes, arm: ArmAnswer, index: int, along: Letter, size: float) -
         x, y = theory_points(line.thresholds, lambda a: getattr(a, along), lambda a: 1.0)
         ax.plot(x, y, color=colour, ls=THEORY_DASH, lw=0.9, alpha=0.9, zorder=3, marker="_", ms=6)
         for found in line.thresholds:
-            draw_mark(ax, getattr(found.asked, along), mark(found), colour, style.marker, size)
+            x = getattr(found.asked, along)
+            draw_mark(ax, x, mark(found), colour, style.marker, size, shift=7.0 * index)
         if len(drawn) > 1:
             names += _line_name(line.thresholds[-1], line.name, along, colour)
     return names

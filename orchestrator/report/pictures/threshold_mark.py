@@ -10,12 +10,19 @@ from orchestrator.report.series import Mark
 
 
 def draw_mark(
-    ax: Axes, x: float, one: Mark, colour: str, marker: str, size: float = 4.0, zorder: float = 7
+    ax: Axes,
+    x: float,
+    one: Mark,
+    colour: str,
+    marker: str,
+    size: float = 4.0,
+    zorder: float = 7,
+    shift: float = 0.0,
 ) -> None:
     """A point with its bar; hollow where it is not settled; an arrow where only a bound is known.
 
     A threshold of which nothing is known is a question mark at the lower edge of the panel, so
-    that it cannot be overlooked.
+    that it cannot be overlooked; `shift`, in points, keeps those of several arms apart.
     """
     if one.low is not None and one.high is not None:
         ax.plot(
@@ -37,11 +44,12 @@ def draw_mark(
     elif one.kind in ("above", "below"):
         _arrow(ax, x, one, colour, zorder)
     elif one.kind == "unknown":
-        ax.text(
-            x,
-            0.015,
+        ax.annotate(
             "?",
-            transform=ax.get_xaxis_transform(),
+            (x, 0.015),
+            xycoords=ax.get_xaxis_transform(),
+            xytext=(shift, 0),
+            textcoords="offset points",
             ha="center",
             va="bottom",
             color=colour,

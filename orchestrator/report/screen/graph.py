@@ -4,30 +4,49 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.answer import ArmAnswer, FoundThreshold
 from orchestrator.report import words
 from orchestrator.report.marks import Colour
 from orchestrator.report.pictures.canvas import nice_ticks, plain
 from orchestrator.report.pictures.phase_diagram import Plane
-from orchestrator.report.series import Mark, mark
+from orchestrator.report.pictures.threshold_mark import apart
+from orchestrator.report.series import Line, Mark, mark
 
 Json = dict[str, Any]
 
+FAINT = "#8a9099"
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
+Swatch = Literal["mark", "line", "dash", "dot", "dashdot"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One line of a legend; pressing it hides and shows the traces of its `group`."""
+
+    name: str
+    group: str
+    colour: Colour
+    swatch: Swatch = "mark"
+
+
 @dataclass(frozen=True)
 class Graph:
-    """One plotly graph: its place in the page, its words for those who do not see it."""
+    """One plotly graph: its place in the page, its words for those who do not see it.
+
+    The legend is the page's own: plotly's takes its room from the picture, most of it on a phone.
+    """
 
     id: str
     title: str
     alt: str
     traces: list[Json]
     layout: Json = field(default_factory=dict)
+    legend: tuple[Key, ...] = ()
 
     def as_json(self) -> Json:
         """What the page's script draws."""
@@ -119,19 +138,44 @@ def theory(x: list[float], y: list[float], colour: Colour, name: str) -> Json:
     """Theory as a dashed line."""
     return {
         "type": "scatter", "mode": "lines", "name": escape(name), "x": x, "y": y,
-        "meta": meta(colour), "line": {"width": 1.5, "dash": "dash"},
+        "meta": meta(colour), "legendgroup": "theory", "line": {"width": 1.5, "dash": "dash"},
         "text": [f"{escape(name)}: {words.number(one)}" for one in y], "hoverinfo": "text",
     }  # fmt: skip
 
 
-def unknown(arm: ArmAnswer, plane: Plane, colour: str = "#8a9099") -> list[Json]:
-    """A question mark at the lower edge for each threshold of which nothing is known."""
+def unknown(arm: ArmAnswer, plane: Plane, shift: float = 0.0) -> list[Json]:
+    """A question mark at the lower edge for each threshold of which nothing is known.
+
+    `shift`, in pixels, keeps the marks of several arms apart.
+    """
     return [
         {
-            "x": math.log10(plane.x(found.asked)), "y": 0.02, "yref": "paper", "yanchor": "bottom",
-            "text": "<b>?</b>", "showarrow": False, "font": {"color": colour, "size": 15},
-            "hovertext": threshold_words(arm, found), "captureevents": True,
+            "x": math.log10(plane.x(found.asked)), "y": 0.02, "yref": "y domain",
+            "yanchor": "bottom", "xshift": shift, "text": "<b>?</b>", "showarrow": False,
+            "font": {"color": FAINT, "size": 15}, "hovertext": threshold_words(arm, found),
+            "captureevents": True,
         }
         for found in arm.thresholds
         if mark(found).kind == "unknown"
+    ]  # fmt: skip
+
+
+def line_names(lines: Sequence[Line], plane: Plane, low: float, high: float) -> list[Json]:
+    """What tells several lines of one arm apart, written at their ends; nothing for a lone line."""
+    ends = []
+    for line in lines if len(lines) > 1 else ():
+        known = [(plane.x(one.asked), y) for one in line.thresholds if (y := height(one, plane))]
+        ends += [(known[-1], line.name)] if known else []
+    written = []
+    for x in sorted({x for (x, _), _ in ends}):
+        here = sorted((math.log10(y), name) for (at, y), name in ends if at == x)
+        gap = 0.05 * math.log10(high / low)
+        places = apart([y for y, _ in here], gap, top=math.log10(high))
+        written += [(x, y, name) for y, (_, name) in zip(places, here, strict=True)]
+    return [
+        {
+            "x": math.log10(x), "y": y, "xshift": 8, "xanchor": "left", "text": escape(name),
+            "showarrow": False, "font": {"size": 11},
+        }
+        for x, y, name in written
     ]  # fmt: skip

@@ -1,25 +1,26 @@
 """The law and the ratios of arms on the screen."""
 
-from html import escape
-
 from orchestrator.answer import Answer, Comparison
 from orchestrator.report import words
-from orchestrator.report.marks import look
+from orchestrator.report.marks import Colour, look
 from orchestrator.report.pictures.canvas import padded, thinned
-from orchestrator.report.pictures.law import AXIS, legend_words
+from orchestrator.report.pictures.law import AXIS, legend_words, less_one
 from orchestrator.report.pictures.phase_diagram import Plane
 from orchestrator.report.screen.graph import (
+    FAINT,
     SYMBOLS,
     Graph,
     Json,
+    Key,
     error_bars,
+    line_names,
     log_axis,
     marks,
     meta,
     theory,
     unknown,
 )
-from orchestrator.report.series import Letter, law_curve, theory_name, theory_points
+from orchestrator.report.series import Letter, fitted, law_curve, mark, theory_name, theory_points
 
 
 def graph(answer: Answer, along: Letter) -> Graph:
@@ -28,22 +29,31 @@ def graph(answer: Answer, along: Letter) -> Graph:
         "law", along, AXIS[along], words.n_star_axis(answer.arms),
         lambda asked: float(getattr(asked, along)), lambda asked: 1.0,
     )  # fmt: skip
-    traces = [trace for index in range(len(answer.arms)) for trace in _arm(answer, index, plane)]
-    annotations = [
-        one
-        for index, arm in enumerate(answer.arms)
-        for one in unknown(arm, plane, look(index).colour.light)
-    ]
+    arms = range(len(answer.arms))
+    traces = [trace for index in arms for trace in _arm(answer, index, plane)]
     across = [plane.x(one.asked) for arm in answer.arms for one in arm.thresholds] or [1.0]
-    heights = [value for trace in traces for value in _reach(trace)] or [1.0, 10.0]
+    low, high = padded([end for trace in traces for end in _reach(trace)] or [1.0, 10.0], 0.08)
+    names = [
+        name
+        for index, arm in enumerate(answer.arms)
+        for name in (
+            *unknown(arm, plane, shift=10.0 * (index - (len(arms) - 1) / 2)),
+            *line_names(plane.lines(arm), plane, low, high),
+        )
+    ]
+    rests = [trace for index in arms for trace in _residuals(answer, index, plane)]
     layout = {
-        "xaxis": log_axis(plane.across, *padded(across, 0.1), thinned([int(x) for x in across])),
-        "yaxis": log_axis(plane.upward, *padded(heights, 0.08)),
-        "annotations": annotations,
+        "xaxis": log_axis(plane.across, *padded(across, 0.12), thinned([int(x) for x in across])),
+        "yaxis": log_axis(plane.upward, low, high),
+        "annotations": names,
     }
+    if rests:
+        layout |= _below(layout)
     laws = "; ".join(f"{arm.label}: {legend_words(arm)}" for arm in answer.arms)
     alt = f"{plane.upward} against {plane.across} on log axes, with fitted laws. {laws}."
-    return Graph(f"law-{along}", "Thresholds and laws", alt, traces, layout)
+    return Graph(
+        f"law-{along}", "Thresholds and laws", alt, traces + rests, layout, _legend(answer)
+    )
 
 
 def _reach(trace: Json) -> list[float]:
@@ -54,40 +64,99 @@ def _reach(trace: Json) -> list[float]:
     return ups + downs
 
 
+def _below(layout: Json) -> Json:
+    """Room below for the residuals."""
+    return {
+        "xaxis": {**layout["xaxis"], "anchor": "y2"},
+        "yaxis": {**layout["yaxis"], "domain": [0.3, 1.0]},
+        "yaxis2": {
+            "title": {"text": "n* / law − 1"}, "domain": [0.0, 0.2], "tickformat": ".0%",
+            "nticks": 4, "zeroline": True,
+        },
+        "height": 500,
+    }  # fmt: skip
+
+
+def _legend(answer: Answer) -> tuple[Key, ...]:
+    names = words.short_names(answer.arms)
+    keys = [
+        Key(f"{names[index]}: {legend_words(arm)}", f"arm {index}", look(index).colour)
+        for index, arm in enumerate(answer.arms)
+    ]
+    if any(one.theory is not None for arm in answer.arms for one in arm.thresholds):
+        keys.append(Key(theory_name(answer), "theory", FAINT_PAIR, "dash"))
+    return tuple(keys)
+
+
+FAINT_PAIR = Colour("#57606a", "#a5adb8")
+
+
 def _arm(answer: Answer, index: int, plane: Plane) -> list[Json]:
     arm, style = answer.arms[index], look(index)
     name, symbol = words.short_names(answer.arms)[index], SYMBOLS[index % len(SYMBOLS)]
+    group = {"legendgroup": f"arm {index}"}
     traces: list[Json] = []
-    for number, line in enumerate(plane.lines(arm)):
-        shown = {"legendgroup": name, "showlegend": number == 0}
-        called = f"{name}: {legend_words(arm)}"
-        drawn = marks(arm, line.thresholds, plane, style.colour, symbol, called)
-        traces.append({**drawn, **shown})
+    for line in plane.lines(arm):
+        traces.append({**marks(arm, line.thresholds, plane, style.colour, symbol, name), **group})
         curve = law_curve(arm, line, plane.along)
         if curve is not None:
             traces.append(
                 {
-                    "type": "scatter", "mode": "lines", "name": "law", "legendgroup": name,
-                    "showlegend": False, "x": curve[0].round(4).tolist(),
+                    "type": "scatter", "mode": "lines", "x": curve[0].round(4).tolist(),
                     "y": curve[1].round(4).tolist(), "meta": meta(style.colour),
-                    "line": {"width": 2}, "hoverinfo": "skip",
+                    "line": {"width": 2}, "hoverinfo": "skip", **group,
                 }
             )  # fmt: skip
         x, y = theory_points(line.thresholds, plane.x, plane.divisor)
         if x:
-            said = f"{theory_name(answer)}, {name}"
-            traces.append({**theory(x, y, style.colour, said), **shown})
+            traces.append(theory(x, y, style.colour, f"{theory_name(answer)}, {name}"))
     return traces
+
+
+def _residuals(answer: Answer, index: int, plane: Plane) -> list[Json]:
+    """How far each threshold lies from the law, with the interval that its own interval gives."""
+    arm, style = answer.arms[index], look(index)
+    against = [
+        (plane.x(one.asked), less_one(mark(one, fit)), one)
+        for one in arm.thresholds
+        if (fit := fitted(arm, one)) is not None
+    ]
+    known = [(x, one, found) for x, one, found in against if one.value is not None]
+    if not known:
+        return []
+    # Arms stand beside one another, so that bars do not hide bars.
+    shift = 1 + 0.012 * (index - (len(answer.arms) - 1) / 2)
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "yaxis": "y2",
+            "legendgroup": f"arm {index}",
+            "x": [x * shift for x, *_ in known],
+            "y": [one.value for _, one, _ in known],
+            "meta": meta(style.colour),
+            "marker": {"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 7, "opacity": 1},
+            "error_y": error_bars(
+                [None if o.high is None else o.high - (o.value or 0) for _, o, _ in known],
+                [None if o.low is None else (o.value or 0) - o.low for _, o, _ in known],
+            ),
+            "text": [
+                f"d = {found.asked.d}, k = {found.asked.k}: {one.value:+.1%} from the law"
+                for _, one, found in known
+            ],
+            "hoverinfo": "text",
+        }
+    ]
 
 
 def ratios(answer: Answer, along: Letter) -> Graph | None:
     """How many times more one arm needs than another; None where no ratio is known."""
     if not any(one.ratios for one in answer.comparisons):
         return None
-    traces = [_ratio(answer, one, index, along) for index, one in enumerate(answer.comparisons)]
+    traces = [_ratio(one, index, along) for index, one in enumerate(answer.comparisons)]
     across = [x for trace in traces for x in trace["x"]]
     heights = [value for trace in traces for value in _reach(trace)]
-    line = {"width": 1, "color": "#8a9099"}
+    line = {"width": 1, "color": FAINT}
     layout = {
         "xaxis": log_axis(AXIS[along], *padded(across, 0.1), thinned([int(x) for x in across])),
         "yaxis": log_axis("ratio of thresholds n*", *padded([*heights, 1.0], 0.08)),
@@ -95,20 +164,30 @@ def ratios(answer: Answer, along: Letter) -> Graph | None:
             {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": line}
         ],
     }
+    legend = tuple(
+        Key(pair_name(answer, one), f"pair {index}", look(index).colour)
+        for index, one in enumerate(answer.comparisons)
+    )
     said = "; ".join(
-        f"{trace['name']}: {', '.join(words.number(y) for y in trace['y'])}" for trace in traces
+        f"{key.name}: {', '.join(words.number(y) for y in trace['y'])}"
+        for key, trace in zip(legend, traces, strict=True)
     )
     alt = f"Ratio of thresholds against {AXIS[along]}. {said}."
-    return Graph(f"ratios-{along}", "Ratios of thresholds", alt, traces, layout)
+    return Graph(f"ratios-{along}", "Ratios of thresholds", alt, traces, layout, legend)
 
 
-def _ratio(answer: Answer, comparison: Comparison, index: int, along: Letter) -> Json:
+def pair_name(answer: Answer, comparison: Comparison) -> str:
+    """`two_layer over kernel_ridge`."""
     names = words.short_names(answer.arms)
+    return f"{names[comparison.first]} over {names[comparison.second]}"
+
+
+def _ratio(comparison: Comparison, index: int, along: Letter) -> Json:
     rows = sorted(comparison.ratios, key=lambda row: (row[1], row[0]))
     return {
         "type": "scatter",
         "mode": "markers" if len({row[1] for row in rows}) > 1 else "lines+markers",
-        "name": escape(f"{names[comparison.first]} over {names[comparison.second]}"),
+        "legendgroup": f"pair {index}",
         "x": [d if along == "d" else k for d, k, *_ in rows],
         "y": [ratio for *_, ratio, _, _ in rows],
         "error_y": error_bars(

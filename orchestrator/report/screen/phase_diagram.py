@@ -4,7 +4,17 @@ from orchestrator.answer import Answer, ArmAnswer
 from orchestrator.report.marks import Colour, scales
 from orchestrator.report.pictures.canvas import padded, thinned
 from orchestrator.report.pictures.phase_diagram import Plane
-from orchestrator.report.screen.graph import Graph, Json, log_axis, marks, meta, theory, unknown
+from orchestrator.report.screen.graph import (
+    Graph,
+    Json,
+    Key,
+    line_names,
+    log_axis,
+    marks,
+    meta,
+    theory,
+    unknown,
+)
 from orchestrator.report.series import Line, rates, theory_name, theory_points
 
 INK = Colour("#1b1f24", "#f2f4f7")
@@ -18,23 +28,27 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     for line in plane.lines(arm):
         x, y = theory_points(line.thresholds, plane.x, plane.divisor)
         traces.append(_line(line, plane))
-        traces.append(marks(arm, line.thresholds, plane, INK, "circle", line.name or "n*"))
+        drawn = marks(arm, line.thresholds, plane, INK, "circle", line.name or "n*")
+        traces.append({**drawn, "legendgroup": "n*"})
         if x:
             traces.append(theory(x, y, THEORY, theory_name(answer)))
     asked = [plane.x(one.asked) for one in arm.thresholds] or [1.0]
     heights = [value for trace in traces for value in trace["y"] if value] or [1.0, 10.0]
     ticks = thinned([int(one) for one in asked]) if plane.whole else None
+    low, high = padded(heights, 0.06)
     layout = {
-        "xaxis": log_axis(plane.across, *padded(asked, 0.12), ticks=ticks),
-        "yaxis": log_axis(plane.upward, *padded(heights, 0.06)),
-        "annotations": unknown(arm, plane),
-        "showlegend": False,
+        "xaxis": log_axis(plane.across, *padded(asked, 0.14), ticks=ticks),
+        "yaxis": log_axis(plane.upward, low, high),
+        "annotations": unknown(arm, plane) + line_names(plane.lines(arm), plane, low, high),
     }
+    legend: tuple[Key, ...] = (Key("n* with its interval", "n*", INK, "line"),)
+    if any(one.theory is not None for one in arm.thresholds):
+        legend += (Key(theory_name(answer), "theory", THEORY, "dash"),)
     alt = (
         f"Phase diagram of {arm.label}: tried cells by {plane.across} and {plane.upward}, coloured "
         "by success rate; the threshold runs between failing cells below and succeeding ones above."
     )
-    return Graph(f"phase-{plane.name}-{index}", arm.label, alt, traces, layout)
+    return Graph(f"phase-{plane.name}-{index}", arm.label, alt, traces, layout, legend)
 
 
 def _line(line: Line, plane: Plane) -> Json:
@@ -50,6 +64,7 @@ def _line(line: Line, plane: Plane) -> Json:
         "x": [x for x, _ in known],
         "y": [y for _, y in known],
         "meta": meta(INK),
+        "legendgroup": "n*",
         "line": {"width": 2},
         "hoverinfo": "skip",
     }

@@ -11,6 +11,8 @@ from orchestrator.report.screen.graph import (
     SYMBOLS,
     Graph,
     Json,
+    Key,
+    Swatch,
     error_bars,
     log_axis,
     meta,
@@ -38,7 +40,16 @@ def graph(answer: Answer, index: int) -> Graph:
         },
         "shapes": [_level(arm.level)],
     }
-    return Graph(f"success-{index}", arm.label, _success_alt(arm), traces, layout)
+    legend = tuple(
+        Key(name, name, chosen[found.asked][0], SWATCHES[chosen[found.asked][1]])
+        for found in arm.thresholds
+        if found.tallies
+        for name in (threshold_name(found, both),)
+    )
+    return Graph(f"success-{index}", arm.label, _success_alt(arm), traces, layout, legend)
+
+
+SWATCHES: tuple[Swatch, ...] = ("line", "dash", "dot", "dashdot")
 
 
 def _level(level: float) -> Json:

@@ -28,6 +28,7 @@
     return {
       gridcolor: variable("--line"),
       zeroline: false,
+      zerolinecolor: variable("--faint"),
       linecolor: variable("--faint"),
       automargin: true,
       ...given,
@@ -39,7 +40,7 @@
     const small = narrow.matches;
     return {
       ...layout,
-      height: layout.height || (small ? 380 : 400),
+      height: layout.height || (small ? 330 : 380),
       margin: { l: 8, r: 12, t: 12, b: 8 },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",
@@ -50,12 +51,13 @@
         font: { color: variable("--ink") },
         align: "left",
       },
-      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
+      showlegend: false,
       hovermode: "closest",
       // A finger scrolls the page; a mouse zooms.
       dragmode: coarse.matches ? false : "zoom",
       xaxis: axis(layout.xaxis),
       yaxis: axis(layout.yaxis),
+      ...(layout.yaxis2 && { yaxis2: axis(layout.yaxis2) }),
     };
   }
 
@@ -66,7 +68,16 @@
     return Promise.all(
       graphs.map((graph) => {
         const place = document.getElementById("graph-" + graph.id);
-        const data = graph.data.map((trace) => painted(trace, theme));
+        // Repainting keeps what the reader has hidden.
+        const hidden = new Set(
+          [...document.querySelectorAll(`.legend [aria-pressed="false"][data-graph="${graph.id}"]`)].map(
+            (button) => button.dataset.group,
+          ),
+        );
+        const data = graph.data.map((trace) => ({
+          ...painted(trace, theme),
+          visible: !hidden.has(trace.legendgroup),
+        }));
         return Plotly.react(place, data, dressed(graph.layout), config);
       }),
     );
@@ -76,6 +87,18 @@
     for (const one of document.querySelectorAll(".graphs")) one.hidden = !shown;
     document.documentElement.classList.toggle("live", shown);
   }
+
+  function toggle(button) {
+    const shown = button.getAttribute("aria-pressed") === "false";
+    button.setAttribute("aria-pressed", String(shown));
+    const place = document.getElementById("graph-" + button.dataset.graph);
+    const members = place.data.flatMap((trace, index) =>
+      trace.legendgroup === button.dataset.group ? [index] : [],
+    );
+    Plotly.restyle(place, { visible: shown }, members);
+  }
+  for (const button of document.querySelectorAll(".legend button"))
+    button.addEventListener("click", () => toggle(button));
 
   // Plotly measures its box, so boxes must be on the page before they are drawn in.
   show(true);
