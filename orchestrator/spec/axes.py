@@ -194,8 +194,9 @@ def _spread(axis: Axis, path: str, values: Mapping[str, int], findings: Findings
     if isinstance(axis, Range):
         ends = _ends(axis, path, values, findings)
         return spaced(*ends, axis.count, axis.spacing) if ends else ()
+    single = len(axis.entries) == 1  # a file may have written it without a list
     found = [
-        _whole(entry, below(path, place), values, findings)
+        _whole(entry, path if single else below(path, place), values, findings)
         for place, entry in enumerate(axis.entries)
     ]
     return [value for value in found if value is not None]

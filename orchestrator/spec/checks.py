@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.measures import reported
 from orchestrator.spec.axes import MOST_POINTS, Axes, Range
@@ -9,7 +11,7 @@ from orchestrator.spec.expressions import ExpressionError
 from orchestrator.spec.parts import Arm, Criterion, Search
 from orchestrator.spec.plugins import takes_list
 from orchestrator.spec.theory import Theory
-from orchestrator.spec.wording import Findings, number, unknown_word
+from orchestrator.spec.wording import Findings, note_all, number, unknown_word
 
 MOST_THRESHOLDS = 1000
 """Thresholds one arm asks of an adaptive search, which fits them jointly; chosen by hand."""
@@ -140,7 +142,7 @@ def check_fields(arms: Sequence[Arm], search: Search, findings: Findings) -> Non
             path = f"search.fields.{name}"
             known = [field for field in type(arm.learner).model_fields if field != "kind"]
             if name not in known:
-                findings.once(path, unknown_word(name, known, f"field of {arm.learner.kind}"))
+                findings.once(path, f"{arm.learner.kind}: {unknown_word(name, known, 'field')}")
             elif not takes_list(type(arm.learner), name):
                 _check_values(arm.learner, name, tunable.ends, path, findings)
 
@@ -151,6 +153,7 @@ def _check_values(
     for value in values:
         try:
             type(learner).model_validate({**learner.model_dump(), name: value})
-        except ValueError as error:
-            words = str(error).splitlines()[-2].strip() if "\n" in str(error) else str(error)
-            findings.once(path, f"{learner.kind} does not take {value}: {words}")
+        except ValidationError as error:
+            found = Findings()
+            note_all(found, error, path, type(learner))
+            findings.once(path, f"{learner.kind}: {found.faults[0].message}")

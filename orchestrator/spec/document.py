@@ -1,9 +1,12 @@
 """An experiment file as plain values, with the place where each was written."""
 
 import math
+import unicodedata
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any
 
+from orchestrator.domain.plugin import Plugin
 from orchestrator.errors import Fault, SpecError
 from orchestrator.spec.wording import Findings, below, shown
 
@@ -108,5 +111,14 @@ def _check_scalar(found: object, path: str, findings: Findings) -> None:
         findings.add(path, f"{found} is not a finite number")
     elif isinstance(found, int) and abs(found) >= 10**MOST_DIGITS:
         findings.add(path, f"a whole number of more than {MOST_DIGITS} digits")
-    elif found is not None and type(found).__module__ in ("datetime", "decimal"):
-        findings.add(path, f"{shown(found)} ({found}); put it in quotes if it is text")
+    elif isinstance(found, str) and any(map(_is_hidden, found)):
+        findings.add(path, f"{shown(found)} holds invisible or control characters")
+    elif isinstance(found, date | time):  # TOML has them
+        findings.add(path, f"the date or time {found}; put it in quotes if it is text")
+    elif not isinstance(found, str | int | float | Plugin | None):
+        findings.add(path, f"{shown(found)} is not a plain value")
+
+
+def _is_hidden(letter: str) -> bool:
+    """Whether a terminal or an editor would act on the character instead of showing it."""
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
-from orchestrator.spec.wording import looks_numeric, quoted, shown
+from orchestrator.spec.wording import looks_numeric, number, quoted, shown
 
 Number = Fraction | float
 _T = TypeVar("_T")
@@ -70,6 +70,8 @@ class Expression:
         """Its value where that is whole. Raises `ExpressionError` where it is not."""
         value = self.at(**values)
         if (near := _whole(value)) is None:
+            if not self.names and isinstance(self.as_word, float):
+                raise ExpressionError(f"expected a whole number, found {number(self.as_word)}")
             raise ExpressionError(
                 f"{self.text} is {_plainly(value)}{_where(values)}, which is not whole; "
                 "wrap it in floor, ceil or round"

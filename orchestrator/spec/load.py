@@ -27,14 +27,14 @@ def loads(
 
 
 def _understood(document: Document, overrides: Sequence[str]) -> ExperimentSpec:
-    override(document, overrides)
+    unset = override(document, overrides)
     words = document.value
     if "question" not in words:
         words = {**words, "question": document.comment}
     try:
         spec = ExperimentSpec.from_words(words)
     except SpecError as error:
-        raise document.fail(merged(document.faults, error.faults)) from None
-    if document.faults:
-        raise document.fail(document.faults)
+        raise document.fail((*merged(document.faults, error.faults), *unset)) from None
+    if document.faults or unset:
+        raise document.fail((*document.faults, *unset))
     return spec

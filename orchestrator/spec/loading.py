@@ -106,8 +106,8 @@ def _read_toml(text: str, file: str) -> Document:
         raise _toml_fault(str(error), file) from None
     except RecursionError:
         raise _fault(f"values nested more than {MOST_DEPTH} deep", file) from None
-    except ValueError as error:  # numbers that Python will not read
-        raise _fault(str(error)[:120], file) from None
+    except ValueError:  # Python reads no number of thousands of digits
+        raise _fault(f"a whole number of more than {MOST_DIGITS} digits", file) from None
     return Document(value, file, _toml_places(text, file))
 
 

@@ -9,11 +9,11 @@ from orchestrator.spec.wording import Findings, below, shown
 from orchestrator.spec.yaml_text import read_yaml
 
 
-def override(document: Document, overrides: Sequence[str]) -> None:
+def override(document: Document, overrides: Sequence[str]) -> tuple[Fault, ...]:
     """Set each `path=value` in the document, in order; the value is read as YAML.
 
-    A path that leads nowhere yet is made of mappings. Faults, which name the override, go to the
-    document's.
+    A path that leads nowhere yet is made of mappings. Returns the faults of overrides that could
+    not be set; they name the override, and so do later faults of values that were.
     """
     findings = Findings()
     for one in overrides:
@@ -23,7 +23,7 @@ def override(document: Document, overrides: Sequence[str]) -> None:
             _set(document, path, value, file)
         except SpecError as error:
             findings.faults += error.faults
-    document.faults = (*document.faults, *findings.faults)
+    return tuple(findings.faults)
 
 
 def _read(one: str, file: str) -> tuple[list[str], Any]:

@@ -52,6 +52,9 @@ class Criterion(Part):
         return f"{self.measure} > {number(self.above)}"
 
 
+Sampler = Literal["TPESampler", "GPSampler", "RandomSampler"]
+"""Optuna's samplers that learn from values alone, so that a study can be rebuilt from a ledger."""
+
 Choice = bool | int | float | str
 
 
@@ -126,7 +129,7 @@ class Search(Part):
     max_trials: int | None = Field(None, ge=1, le=10**9, description="stop after this many trials")
     max_hours: float | None = Field(None, gt=0, le=10_000, description="stop after this many hours")
     round: int = Field(32, ge=2, le=4096, description="trials proposed together")
-    sampler: str | None = Field(None, description="an Optuna sampler, such as TPESampler")
+    sampler: Sampler | None = Field(None, description="an Optuna sampler")
     fields: dict[str, Tunable] = Field({}, description="learner fields to tune, with their values")
 
     @model_validator(mode="after")

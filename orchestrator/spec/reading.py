@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,7 +21,7 @@ from orchestrator.spec.axes import (
 )
 from orchestrator.spec.expressions import Condition, Expression, ExpressionError
 from orchestrator.spec.parts import Part
-from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory
+from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory, TheoryKind
 from orchestrator.spec.wording import Findings, below, note_all, shown, unknown_word
 
 _T = TypeVar("_T")
@@ -240,7 +240,7 @@ class _RowWords(Part):
 
 
 class _EntryWords(Part):
-    kind: str = Field(description=f"one of {', '.join(THEORY_KINDS)}")
+    kind: TheoryKind = Field(description=f"one of {', '.join(THEORY_KINDS)}")
     source: str = ""
     n_star: Any = None
     table: list[_RowWords] | None = None
@@ -254,8 +254,6 @@ class _EntryWords(Part):
             raise ValueError("give one of n_star and table")
         if self.table == []:
             raise ValueError("an empty table")
-        if self.kind not in THEORY_KINDS:
-            raise ValueError(unknown_word(self.kind, THEORY_KINDS, "kind"))
         return self
 
 
@@ -265,7 +263,7 @@ def _entry(found: Any, path: str, findings: Findings) -> Theory | None:
         return None
     before = len(findings.faults)
     entry = Theory(
-        kind=next(kind for kind in THEORY_KINDS if kind == words.kind),
+        kind=words.kind,
         source=words.source,
         n_star=_optional(Expression.of, words.n_star, f"{path}.n_star", findings),
         table=tuple(Row(row.d, row.k, row.n_star) for row in words.table or ()),
@@ -299,6 +297,3 @@ def _chosen(base: type[Plugin], found: Any, path: str, findings: Findings) -> Ch
     _check_words(words, known, path, findings)
     settings = {name: value for name, value in words.items() if name != "kind"}
     return Chosen(kind if isinstance(kind, str) else None, settings)
-
-
-SPACINGS: tuple[str, ...] = get_args(Spacing)

@@ -102,7 +102,7 @@ def number(value: float) -> str:
 def unknown_word(found: str, known: Iterable[str], what: str = "word") -> str:
     """The words for a name that is not known: the nearest one, and all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(found.lower(), names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(found.lower(), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {what} {quoted(found)}; {hint}known {what}s: {', '.join(names)}"
 
@@ -124,7 +124,8 @@ def _message(detail: ErrorDetails, words: type[BaseModel]) -> str:
     if kind == "missing":
         return _missing(str(detail["loc"][-1]), words)
     if kind == "literal_error":
-        return f"expected {context['expected']}, found {shown(found)}{_near(found, context)}"
+        hint = _near(found, context) or _hint(kind, found)
+        return f"expected {context['expected']}, found {shown(found)}{hint}"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {shown(found)}{_hint(kind, found)}"
     if kind in _BOUNDS:

@@ -54,6 +54,8 @@ def _composed(text: str, file: str) -> tuple["_Composer", Fault | None]:
         return composer, _unreadable(error, text, file)
     except _TooMuchError as error:
         return composer, error.fault
+    except UnicodeEncodeError:  # half a surrogate pair, as a shell may pass one
+        return composer, Fault("not valid Unicode", file=file)
     return composer, None
 
 
@@ -121,7 +123,8 @@ class _Composer:
         if self._nodes > MOST_NODES:
             raise _TooMuchError(self._at(line, f"more than {MOST_NODES} values"))
         if event.tag is not None:
-            self._fault(line, f"the tag {quoted(event.tag)}; tags are off, write plain values")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._fault(line, f"the tag {quoted(tag)}; tags are off, write plain values")
         if event.anchor is not None:
             self._fault(line, f"the anchor &{event.anchor}; anchors and aliases are off")
 
