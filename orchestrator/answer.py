@@ -70,7 +70,11 @@ class FoundThreshold:
 
 @dataclass(frozen=True)
 class ArmAnswer:
-    """Everything found for one arm. `n_counts` says what n counts."""
+    """Everything found for one arm. `n_counts` says what n counts.
+
+    `law` has the family that the data prefer; `power` the apparent powers of d and k over the range
+    at hand, whichever family that is, so that arms can be compared letter by letter.
+    """
 
     target: Mapping[str, Any]
     learner: Mapping[str, Any]
@@ -79,11 +83,12 @@ class ArmAnswer:
     n_counts: str
     thresholds: tuple[FoundThreshold, ...]
     law: Law | None
+    power: Law | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms side by side: the ratio of their thresholds at (d, k), and the gap of exponents.
+    """Two arms side by side: ratios of thresholds at (d, k), and gaps of apparent exponents.
 
     `ratios` are (d, k, ratio, low, high): first arm's n_star over the second's. `exponent_gaps` are
     (letter, gap, low, high): first arm's exponent minus the second's.
@@ -177,6 +182,7 @@ def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> Arm
                 theory_source=theory.source if theory else None,
             )
         )
+    measured = [one.threshold for one in found]
     return ArmAnswer(
         target=arm.target.settings,
         learner=arm.learner.settings,
@@ -184,7 +190,8 @@ def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> Arm
         level=spec.search.level,
         n_counts=arm.learner.n_counts,
         thresholds=tuple(found),
-        law=fit_law([one.threshold for one in found], confidence=spec.search.confidence),
+        law=fit_law(measured, confidence=spec.search.confidence),
+        power=fit_law(measured, confidence=spec.search.confidence, family="power"),
     )
 
 
@@ -250,11 +257,11 @@ def _exponent_gaps(
     first: ArmAnswer, second: ArmAnswer
 ) -> tuple[tuple[str, float, float, float], ...]:
     """Exponents of one arm minus the other's: independent half-widths add in squares."""
-    if first.law is None or second.law is None:
+    if first.power is None or second.power is None:
         return ()
     gaps = []
-    for letter in sorted(first.law.exponents.keys() & second.law.exponents.keys()):
-        a, b = first.law.exponents[letter], second.law.exponents[letter]
+    for letter in sorted(first.power.exponents.keys() & second.power.exponents.keys()):
+        a, b = first.power.exponents[letter], second.power.exponents[letter]
         half = math.hypot(a.high - a.low, b.high - b.low) / 2
         gaps.append((letter, a.value - b.value, a.value - b.value - half, a.value - b.value + half))
     return tuple(gaps)

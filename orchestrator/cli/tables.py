@@ -13,6 +13,7 @@ from rich.text import Text
 from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
 from orchestrator.api import Standing
 from orchestrator.domain.plugin import Plugin
+from orchestrator.inference.threshold import Law
 from orchestrator.plan.outline import Outline
 from orchestrator.ports import SweepRecord
 from orchestrator.spec import ExperimentSpec
@@ -47,6 +48,7 @@ def opening(spec: ExperimentSpec) -> Text:
 def thresholds(found: Answer) -> Iterator[RenderableType]:
     """One table per arm, then laws and comparisons in words."""
     for arm in found.arms:
+        yield Text(arm.label, style="bold")
         yield _arm_table(arm)
         yield Text(law_sentence(arm))
     for comparison in found.comparisons:
@@ -55,7 +57,7 @@ def thresholds(found: Answer) -> Iterator[RenderableType]:
 
 def _arm_table(arm: ArmAnswer) -> Table:
     confidence = arm.thresholds[0].threshold.confidence if arm.thresholds else 0.95
-    table = Table(title=arm.label, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD)
     for name in (
         "d",
         "k",
@@ -107,28 +109,34 @@ def law_sentence(arm: ArmAnswer) -> str:
     law = arm.law
     if law is None:
         return "law: fewer than three thresholds stand\n"
-    exponents = ", ".join(
+    weight = law.weights.get(law.family, 0.0)
+    firm = "the data prefer it clearly" if law.decisive else "the data do not decide the family"
+    words = f"law: {law.family} {_exponents(law)}; {firm} (weight {weight:.2f})\n"
+    if law.family != "power" and arm.power is not None:
+        words += f"     as a power over this range: {_exponents(arm.power)}\n"
+    return words
+
+
+def _exponents(law: Law) -> str:
+    return ", ".join(
         f"{letter}^{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
         for letter, one in law.exponents.items()
     )
-    weight = law.weights.get(law.family, 0.0)
-    firm = "the data prefer it clearly" if law.decisive else "the data do not decide the family"
-    return f"law: {law.family} {exponents}; {firm} (weight {weight:.2f})\n"
 
 
 def _comparison(comparison: Comparison, found: Answer) -> Iterator[RenderableType]:
     first, second = found.arms[comparison.first].label, found.arms[comparison.second].label
     if comparison.ratios:
-        table = Table(title=f"{first} over {second}", title_justify="left", box=box.SIMPLE_HEAD)
+        yield Text(f"{first} over {second}", style="bold")
+        table = Table(box=box.SIMPLE_HEAD)
         for name in ("d", "k", "ratio of n_star", "interval"):
             table.add_column(name, justify="right")
         for d, k, ratio, low, high in comparison.ratios:
             table.add_row(str(d), str(k), f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")
         yield table
     for letter, gap, low, high in comparison.exponent_gaps:
-        yield Text(
-            f"exponent of {letter}: {first} minus {second} = {gap:.2f} [{low:.2f}, {high:.2f}]"
-        )
+        between = f"{first} minus {second}"
+        yield Text(f"apparent exponent of {letter}, {between}: {gap:.2f} [{low:.2f}, {high:.2f}]")
 
 
 def closing(found: Answer, store: str, seconds: float) -> Text:
@@ -144,8 +152,8 @@ def closing(found: Answer, store: str, seconds: float) -> Text:
 
 def outline(plan: Outline) -> Iterator[RenderableType]:
     """What `plan` prints."""
-    table = Table(title=f"{plan.name}: {plan.search} search", box=box.SIMPLE_HEAD)
-    table.title_justify = "left"
+    yield Text(f"{plan.name}: {plan.search} search", style="bold")
+    table = Table(box=box.SIMPLE_HEAD)
     for name in ("arm", "thresholds", "points", "s per trial (guess)", "MB per trial"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     for arm in plan.arms:
@@ -221,7 +229,7 @@ def plugins(family: str, kinds: Mapping[str, type[Plugin]]) -> Table:
 
 def plugin(one: type[Plugin]) -> Iterator[RenderableType]:
     """One plug-in: its documentation and its fields."""
-    yield Text(_documentation(one))
+    yield Text(_reflowed(_documentation(one)))
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("field", "default", "what it is"):
         table.add_column(name)
@@ -246,6 +254,17 @@ def plugin_json(one: type[Plugin]) -> dict[str, Any]:
 
 def _documentation(one: type[Plugin]) -> str:
     return inspect.cleandoc(one.__doc__ or "")
+
+
+def _reflowed(text: str) -> str:
+    """Paragraphs as one line each, so that the terminal wraps them; lists and formulas stay."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        one
+        if any(line.startswith((" ", "-", "|")) for line in one.splitlines())
+        else " ".join(one.splitlines())
+        for one in paragraphs
+    )
 
 
 def first_line(one: type[Plugin]) -> str:
