@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from orchestrator.ports import Proposer
 from orchestrator.search.grid import GridProposer
+from orchestrator.search.optuna_search import OptunaProposer
 from orchestrator.search.sobol import SobolProposer
 from orchestrator.search.threshold import ThresholdProposer
-from orchestrator.search.tuning import TuningProposer
 from orchestrator.spec import ExperimentSpec
 
 
@@ -16,6 +16,6 @@ def proposer_for(spec: ExperimentSpec) -> Proposer:
         "grid": GridProposer,
         "sobol": SobolProposer,
         "threshold": ThresholdProposer,
-        "optuna": TuningProposer,
+        "optuna": OptunaProposer,
     }
     return proposers[spec.search.kind](spec)

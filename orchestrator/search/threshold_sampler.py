@@ -147,6 +147,10 @@ class ThresholdSampler(BaseSampler):
         }
         self._newest: tuple[Grouped, tuple[Context, int] | None] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the newest decision, which is only kept to save time."""
+        return {**self.__dict__, "_newest": None}
+
     # what is known
 
     def thresholds(self, study: Study) -> list[ContextThreshold]:

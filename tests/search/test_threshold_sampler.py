@@ -1,5 +1,6 @@
 import doctest
 import math
+import pickle
 import random
 import threading
 import warnings
@@ -38,6 +39,10 @@ def a_sampler(**more):
 
 def a_study(sampler=None, **more):
     return optuna.create_study(sampler=sampler or a_sampler(), **more)
+
+
+def priced_by_n(context, n):
+    return float(n)
 
 
 def points(study):
@@ -85,6 +90,22 @@ def test_another_sampler_of_equal_seed_goes_on_as_the_first_would_have():
     split.sampler = a_sampler()
     split.optimize(an_objective(), n_trials=4)
     assert points(whole) == points(split)
+
+
+def test_a_sampler_can_be_pickled_between_trials():
+    study = a_study(a_sampler(work=priced_by_n))
+    study.optimize(an_objective(), n_trials=3)
+    again = pickle.loads(pickle.dumps(study.sampler))
+    assert again.thresholds(study) == study.sampler.thresholds(study)
+
+
+def test_work_is_asked_for_by_context_and_n():
+    asked = []
+    sampler = a_sampler(work=lambda context, n: asked.append((context["d"], n)) or float(n))
+    study = a_study(sampler)
+    study.optimize(an_objective(), n_trials=4)
+    assert {d for d, _ in asked} == set(DS)
+    assert all(5 <= n <= 10_000 for _, n in asked)
 
 
 def test_the_direction_plays_no_part():

@@ -31,7 +31,7 @@ SETTINGS_EACH = 32
 """Settings tried at each point where the file gives no `max_trials`. Chosen by hand."""
 
 
-class TuningProposer:
+class OptunaProposer:
     """Asks for settings of `search.fields`, `repeats` trials each, at every point; a `Proposer`.
 
     Every (arm, d, n, k) of the file's grid has an Optuna study of its own, whose objective is the
