@@ -9,8 +9,9 @@ exact arithmetic, not floating point (`expressions`); the comment that opens a f
 and no part of its id (`model`).
 """
 
+from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.axes import Axes, Range, Values
-from orchestrator.spec.expressions import Condition, Expression, ExpressionError
+from orchestrator.spec.expressions import Condition, Expression
 from orchestrator.spec.load import load, loads
 from orchestrator.spec.loading import question_of
 from orchestrator.spec.model import ExperimentSpec

@@ -11,13 +11,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from orchestrator.inference.ladder import rungs
-from orchestrator.spec.expressions import (
-    Expression,
-    ExpressionError,
-    Number,
-    ceil_of,
-    floor_of,
-)
+from orchestrator.spec.arithmetic import ExpressionError, Number, ceil_of, floor_of
+from orchestrator.spec.expressions import Expression
 from orchestrator.spec.wording import Findings, below, number
 
 LARGEST = 10**9

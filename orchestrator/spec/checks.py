@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.measures import reported
+from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.axes import MOST_POINTS, Axes, Range
-from orchestrator.spec.expressions import ExpressionError
 from orchestrator.spec.parts import Arm, Criterion, Search
 from orchestrator.spec.plugins import takes_list
 from orchestrator.spec.theory import Theory

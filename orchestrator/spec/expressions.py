@@ -8,7 +8,6 @@ half to the even neighbour. Values beyond 1e18 are refused, which bounds the cos
 
 import ast
 import math
-import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,23 +15,23 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
+from orchestrator.spec.arithmetic import (
+    COMPARISONS,
+    FUNCTIONS,
+    LARGEST,
+    OPERATIONS,
+    ExpressionError,
+    Number,
+    bounded,
+    near_whole,
+    plainly,
+)
 from orchestrator.spec.wording import looks_numeric, number, quoted, shown
 
-Number = Fraction | float
 _T = TypeVar("_T")
 
 LONGEST = 200
 """Characters of an expression; chosen by hand."""
-LARGEST = 10**18
-"""The largest value an expression may take, midway included; chosen by hand."""
-EXACT_BITS = 512
-"""Fractions with longer numerators or denominators are carried on as floats; chosen by hand."""
-NEARLY_WHOLE = 1e-9
-"""A float this close to a whole number, relatively, counts as it: log(8)/log(2) is 3."""
-
-
-class ExpressionError(ValueError):
-    """An expression that cannot be read, or has no value here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,11 @@ class Expression:
     def whole_at(self, **values: int) -> int:
         """Its value where that is whole. Raises `ExpressionError` where it is not."""
         value = self.at(**values)
-        if (near := _whole(value)) is None:
+        if (near := near_whole(value)) is None:
             if not self.names and isinstance(self.as_word, float):
                 raise ExpressionError(f"expected a whole number, found {number(self.as_word)}")
             raise ExpressionError(
-                f"{self.text} is {_plainly(value)}{_where(values)}, which is not whole; "
+                f"{self.text} is {plainly(value)}{_where(values)}, which is not whole; "
                 "wrap it in floor, ceil or round"
             )
         return near
@@ -102,18 +101,6 @@ class Condition:
     def holds(self, **values: int) -> bool:
         """Whether it is true. Raises `ExpressionError` where a side has no value."""
         return _in_words(self.text, values, lambda: _truth(self._tree, values))
-
-
-def floor_of(value: Number) -> int:
-    """The largest whole number not above it; nearly whole counts as whole."""
-    near = _whole(value)
-    return math.floor(value) if near is None else near
-
-
-def ceil_of(value: Number) -> int:
-    """The smallest whole number not below it; nearly whole counts as whole."""
-    near = _whole(value)
-    return math.ceil(value) if near is None else near
 
 
 # Reading
@@ -188,7 +175,7 @@ def _check(tree: ast.expr, *, condition: bool) -> None:
 
 
 def _check_comparison(tree: ast.Compare) -> None:
-    if not all(type(op) in _COMPARISONS for op in tree.ops):
+    if not all(type(op) in COMPARISONS for op in tree.ops):
         raise ExpressionError("only == < <= > >= compare")
     for side in (tree.left, *tree.comparators):
         _check_arithmetic(side)
@@ -204,7 +191,7 @@ def _check_arithmetic(tree: ast.expr) -> None:
                 raise ExpressionError(f"unknown name {name!r}; known names: d, k, n")
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             _check_arithmetic(operand)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
             _check_arithmetic(left)
             _check_arithmetic(right)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
@@ -212,14 +199,14 @@ def _check_arithmetic(tree: ast.expr) -> None:
         case _:
             raise ExpressionError(
                 f"{quoted(ast.unparse(tree))} is not arithmetic; use + - * / ** and "
-                f"{', '.join(_FUNCTIONS)}"
+                f"{', '.join(FUNCTIONS)}"
             )
 
 
 def _check_call(name: str, args: list[ast.expr]) -> None:
-    if name not in _FUNCTIONS:
-        raise ExpressionError(f"unknown function {name!r}; known: {', '.join(_FUNCTIONS)}")
-    fewest, most, _ = _FUNCTIONS[name]
+    if name not in FUNCTIONS:
+        raise ExpressionError(f"unknown function {name!r}; known: {', '.join(FUNCTIONS)}")
+    fewest, most, _ = FUNCTIONS[name]
     if not fewest <= len(args) <= most:
         count = str(fewest) if fewest == most else f"{fewest} or more"
         raise ExpressionError(f"{name} takes {count} value{'s' * (most > 1)}, found {len(args)}")
@@ -231,7 +218,7 @@ def _names(tree: ast.expr) -> frozenset[str]:
     return frozenset(
         node.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and node.id not in _FUNCTIONS
+        if isinstance(node, ast.Name) and node.id not in FUNCTIONS
     )
 
 
@@ -262,9 +249,9 @@ def _value(tree: ast.expr, values: Mapping[str, int]) -> Number:
         case ast.UnaryOp(operand=operand):
             return _value(operand, values)
         case ast.BinOp(left=left, op=op, right=right):
-            return _bounded(_OPERATIONS[type(op)](_value(left, values), _value(right, values)))
+            return bounded(OPERATIONS[type(op)](_value(left, values), _value(right, values)))
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _bounded(_FUNCTIONS[name][2](*(_value(arg, values) for arg in args)))
+            return bounded(FUNCTIONS[name][2](*(_value(arg, values) for arg in args)))
     raise AssertionError(ast.dump(tree))
 
 
@@ -274,110 +261,6 @@ def _truth(tree: ast.expr, values: Mapping[str, int]) -> bool:
     assert isinstance(tree, ast.Compare)
     sides = [_value(side, values) for side in (tree.left, *tree.comparators)]
     return all(
-        _COMPARISONS[type(op)](left, right)
+        COMPARISONS[type(op)](left, right)
         for op, left, right in zip(tree.ops, sides, sides[1:], strict=False)
     )
-
-
-def _bounded(value: Number) -> Number:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ExpressionError("the value is not finite")
-    if not -LARGEST <= value <= LARGEST:
-        raise ExpressionError("the value exceeds 1e18")
-    if isinstance(value, Fraction) and value.denominator.bit_length() > EXACT_BITS:
-        return float(value)
-    return value
-
-
-def _whole(value: Number) -> int | None:
-    if isinstance(value, Fraction):
-        return value.numerator if value.denominator == 1 else None
-    near = round(value)
-    return near if abs(value - near) <= NEARLY_WHOLE * max(1.0, abs(value)) else None
-
-
-def _plainly(value: Number) -> str:
-    return f"{float(value):.6g}"
-
-
-def _divided(left: Number, right: Number) -> Number:
-    if right == 0:
-        raise ExpressionError("division by zero")
-    return left / right
-
-
-def _power(base: Number, exponent: Number) -> Number:
-    if base == 0 and exponent < 0:
-        raise ExpressionError("division by zero")
-    if base < 0 and _whole(exponent) is None:
-        raise ExpressionError("a fractional power of a negative number")
-    if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
-        longest = max(base.numerator.bit_length(), base.denominator.bit_length())
-        if longest * abs(exponent) <= EXACT_BITS:
-            return base ** int(exponent)
-    try:
-        value = float(base) ** float(exponent)
-    except OverflowError:
-        raise ExpressionError("the value exceeds 1e18") from None
-    assert isinstance(value, float)
-    return value
-
-
-def _log(value: Number) -> Number:
-    if value <= 0:
-        raise ExpressionError(f"log of {_plainly(value)}")
-    return math.log(value)
-
-
-def _sqrt(value: Number) -> Number:
-    if value < 0:
-        raise ExpressionError(f"sqrt of {_plainly(value)}")
-    if isinstance(value, Fraction):
-        top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
-        if (top * top, bottom * bottom) == (value.numerator, value.denominator):
-            return Fraction(top, bottom)
-    return math.sqrt(value)
-
-
-def _round(value: Number) -> Number:
-    return Fraction(round(value))
-
-
-def _comb(size: Number, chosen: Number) -> Number:
-    """C(size, chosen), stopping as soon as it passes the largest value allowed."""
-    top, count = _whole(size), _whole(chosen)
-    if top is None or count is None or top < 0 or count < 0:
-        raise ExpressionError("comb takes whole numbers of at least 0")
-    total = 1
-    for step in range(1, min(count, max(top - count, 0)) + 1):
-        total = total * (top - step + 1) // step
-        if total > LARGEST:
-            raise ExpressionError("the value exceeds 1e18")
-    return Fraction(total if count <= top else 0)
-
-
-_OPERATIONS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: _divided,
-    ast.Pow: _power,
-}
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Number, Number], bool]] = {
-    ast.Eq: operator.eq,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
-_FUNCTIONS: dict[str, tuple[int, int, Callable[..., Number]]] = {
-    "log": (1, 1, _log),
-    "sqrt": (1, 1, _sqrt),
-    "floor": (1, 1, lambda value: Fraction(floor_of(value))),
-    "ceil": (1, 1, lambda value: Fraction(ceil_of(value))),
-    "round": (1, 1, _round),
-    "min": (2, 16, min),
-    "max": (2, 16, max),
-    "comb": (2, 2, _comb),
-}
-"""Name to (fewest, most values, function)."""

@@ -32,12 +32,17 @@ def read_text(text: str, suffix: str = ".yaml", file: str = "") -> Document:
     if not isinstance(document.value, dict):
         kind = "a list" if isinstance(document.value, list) else "a single value"
         raise _fault(f"the file holds {kind}; an experiment file is a mapping of words", file)
-    document.comment = "" if suffix.lower() == ".json" else question_of(text)
+    document.comment = question_of(text)
     return document
 
 
 def question_of(source: str) -> str:
-    """The first paragraph of the comment that opens a YAML or TOML file, on one line."""
+    """The first paragraph of the comment that opens a YAML or TOML file, on one line.
+
+    Of JSON, which has no comments, the word `question`.
+    """
+    if source.lstrip().startswith("{"):
+        return _json_question(source)
     lines: list[str] = []
     for line in source.splitlines():
         text = line.strip()
@@ -51,6 +56,15 @@ def question_of(source: str) -> str:
         if words:
             lines.append(words)
     return " ".join(lines)
+
+
+def _json_question(source: str) -> str:
+    try:
+        words = json.loads(source)
+    except (ValueError, RecursionError):
+        return ""
+    question = words.get("question") if isinstance(words, dict) else None
+    return question if isinstance(question, str) else ""
 
 
 def _fault(message: str, file: str, line: int | None = None, path: str = "") -> SpecError:

@@ -12,6 +12,7 @@ from orchestrator.domain.plugin import canonical_json
 from orchestrator.errors import Fault, SpecError
 from orchestrator.inference.threshold import Asked
 from orchestrator.spec.axes import Axes
+from orchestrator.spec.axis_words import read_axes
 from orchestrator.spec.checks import (
     check_arms,
     check_fields,
@@ -22,8 +23,9 @@ from orchestrator.spec.checks import (
 from orchestrator.spec.document import check_plain
 from orchestrator.spec.parts import Arm, Criterion, Head, Resources, Search
 from orchestrator.spec.plugins import read_arms
-from orchestrator.spec.reading import read_axes, read_part, read_theory
+from orchestrator.spec.reading import read_part
 from orchestrator.spec.theory import Theory, TheoryValue
+from orchestrator.spec.theory_words import read_theory
 from orchestrator.spec.wording import Findings, below, merged, unknown_word
 
 WORDS = {

@@ -1,27 +1,13 @@
-"""From plain values to the parts of an experiment, noting every fault on the way."""
+"""Reading words into values, a fault for each that does not fit."""
 
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from orchestrator.domain.learner import Learner
-from orchestrator.domain.plugin import Plugin
-from orchestrator.domain.target import Target
-from orchestrator.spec.axes import (
-    LETTERS,
-    MOST_COUNT,
-    Axes,
-    Axis,
-    Letter,
-    Range,
-    Spacing,
-    Values,
-)
-from orchestrator.spec.expressions import Condition, Expression, ExpressionError
+from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.parts import Part
-from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory, TheoryKind
 from orchestrator.spec.wording import Findings, below, note_all, shown, unknown_word
 
 _T = TypeVar("_T")
@@ -42,7 +28,8 @@ def read_part(words: type[_Part], found: Any, path: str, findings: Findings) -> 
     return None
 
 
-def _read(reader: Callable[[Any], _T], found: Any, path: str, findings: Findings) -> _T | None:
+def attempt(reader: Callable[[Any], _T], found: Any, path: str, findings: Findings) -> _T | None:
+    """What `reader` makes of `found`; None where it has a finding."""
     try:
         return reader(found)
     except ExpressionError as fault:
@@ -50,250 +37,8 @@ def _read(reader: Callable[[Any], _T], found: Any, path: str, findings: Findings
         return None
 
 
-def _check_words(
-    found: dict[str, Any], known: Iterable[str], path: str, findings: Findings
-) -> None:
+def check_words(found: dict[str, Any], known: Iterable[str], path: str, findings: Findings) -> None:
+    """Note every word that is not among `known`."""
     for word in found:
         if word not in known:
             findings.add(below(path, word), unknown_word(word, known))
-
-
-# Axes
-
-
-def read_axes(found: Any, findings: Findings) -> Axes | None:
-    """The axes those words describe; None where a finding says why."""
-    if not isinstance(found, dict):
-        findings.add("axes", f"expected a mapping of axes, found {shown(found)}")
-        return None
-    _check_words(found, ("d", "k", "n", "points", "zip"), "axes", findings)
-    axes: dict[str, Any] = {
-        letter: _axis(found[letter], f"axes.{letter}", findings)
-        for letter in LETTERS
-        if letter in found
-    }
-    if "points" in found:
-        axes["points"] = _points(found["points"], findings)
-    if "zip" in found:
-        axes["zipped"] = _zipped(found["zip"], findings)
-    _check_form(found, findings)
-    if findings.touch("axes"):
-        return None
-    read = Axes(**axes)
-    _check_dependence(read, findings)
-    return None if findings.touch("axes") else read
-
-
-def _axis(found: Any, path: str, findings: Findings) -> Axis | None:
-    if isinstance(found, dict):
-        return _range(found, path, findings)
-    if isinstance(found, list):
-        return _values(found, path, findings)
-    entry = _read(Expression.of, found, path, findings)
-    return None if entry is None else Values((entry,))
-
-
-def _values(found: list[Any], path: str, findings: Findings) -> Values | None:
-    if not found:
-        findings.add(path, "an empty axis; give at least one value")
-        return None
-    read = [
-        _read(Expression.of, one, below(path, place), findings) for place, one in enumerate(found)
-    ]
-    entries = tuple(entry for entry in read if entry is not None)
-    seen: dict[str, int] = {}
-    for place, entry in enumerate(read):
-        if entry is not None and seen.setdefault(entry.text, place) != place:
-            findings.add(below(path, place), f"{entry.text} stands twice in this axis")
-    return Values(entries) if entries else None
-
-
-class _RangeWords(Part):
-    low: Any = Field(description="the lowest value")
-    high: Any = Field(description="the highest value")
-    count: int | None = Field(None, ge=2, le=MOST_COUNT, description="how many values")
-    spacing: Spacing = "linear"
-
-
-def _range(found: dict[str, Any], path: str, findings: Findings) -> Range | None:
-    words = read_part(_RangeWords, found, path, findings)
-    if words is None:
-        return None
-    low = _read(Expression.of, words.low, f"{path}.low", findings)
-    high = _read(Expression.of, words.high, f"{path}.high", findings)
-    if words.count is None and path != "axes.n":
-        findings.add(f"{path}.count", "missing: how many values; only n may leave it out")
-    if low is None or high is None:
-        return None
-    return Range(low, high, words.count, words.spacing)
-
-
-def _points(found: Any, findings: Findings) -> tuple[tuple[int, int], ...]:
-    if not isinstance(found, list) or not found:
-        findings.add("axes.points", "expected a list of pairs [d, k], at least one")
-        return ()
-    points: list[tuple[int, int]] = []
-    for place, one in enumerate(found):
-        path = f"axes.points.{place}"
-        if isinstance(one, dict):
-            _check_words(one, ("d", "k"), path, findings)
-            one = [one.get("d"), one.get("k")]
-        if not isinstance(one, list) or len(one) != 2:
-            findings.add(path, f"expected a pair [d, k], found {shown(one)}")
-        elif all(_is_count(value) for value in one):
-            points.append((int(one[0]), int(one[1])))
-        else:
-            findings.add(path, f"expected whole d and k of at least 1, found {_pair(one)}")
-    if len(set(points)) < len(points):
-        twice = next(point for point in points if points.count(point) > 1)
-        findings.add("axes.points", f"the point d = {twice[0]}, k = {twice[1]} stands twice")
-    return tuple(points)
-
-
-def _is_count(value: Any) -> bool:
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return whole and not isinstance(value, bool) and 1 <= value <= 10**9
-
-
-def _pair(found: list[Any]) -> str:
-    return " and ".join(shown(value) for value in found)
-
-
-def _zipped(found: Any, findings: Findings) -> tuple[tuple[Letter, Values], ...]:
-    if not isinstance(found, dict) or len(found) < 2 or "d" not in found:
-        findings.add("axes.zip", "expected a mapping of d and at least one other axis to lists")
-        return ()
-    _check_words(found, LETTERS, "axes.zip", findings)
-    zipped: list[tuple[Letter, Values]] = []
-    for letter in LETTERS:
-        if letter not in found:
-            continue
-        path, listed = f"axes.zip.{letter}", found[letter]
-        if not isinstance(listed, list) or not listed:
-            findings.add(path, "expected a list of at least one value")
-            continue
-        entries = [
-            _read(Expression.of, one, below(path, place), findings)
-            for place, one in enumerate(listed)
-        ]
-        zipped.append((letter, Values(tuple(entry for entry in entries if entry is not None))))
-    lengths = {letter: len(values.entries) for letter, values in zipped}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{letter} has {length}" for letter, length in lengths.items())
-        findings.once("axes.zip", f"axes that are walked together have one length; {told}")
-    return tuple(zipped)
-
-
-def _check_form(found: dict[str, Any], findings: Findings) -> None:
-    forms = [form for form in ("d", "points", "zip") if form in found]
-    if not forms:
-        findings.add("axes.d", "missing: the dimensions, such as [10, 20, 40]")
-    if len(forms) > 1:
-        findings.add("axes", f"{' and '.join(forms)} both say where d stands; keep one")
-    zipped = found.get("zip")
-    for letter in ("k", "n"):
-        twice = letter in found and isinstance(zipped, dict) and letter in zipped
-        if twice or (letter == "k" and "k" in found and forms and forms[0] != "d"):
-            findings.add(f"axes.{letter}", f"{letter} is given by {forms[-1]} already; keep one")
-    if "n" not in found and not (isinstance(zipped, dict) and "n" in zipped):
-        findings.add("axes.n", 'missing: the range of n, such as {low: d, high: "4*d"}')
-
-
-def _check_dependence(axes: Axes, findings: Findings) -> None:
-    zipped = dict(axes.zipped)
-    where = "axes.zip." if zipped else "axes."
-    d, k, n = (zipped.get(letter, getattr(axes, letter)) for letter in LETTERS)
-    names = {
-        letter: axis.names if axis else frozenset()
-        for letter, axis in zip("dkn", (d, k, n), strict=True)
-    }
-    for letter in "dkn":
-        if letter in names[letter]:
-            findings.add(f"{where}{letter}", f"{letter} depends on itself")
-        elif letter != "n" and "n" in names[letter]:
-            findings.add(f"{where}{letter}", f"{letter} cannot depend on n")
-    if "k" in names["d"] and "d" in names["k"]:
-        findings.add(f"{where}k", "d and k depend on each other; give one of them plainly")
-    elif "k" in names["d"] and k is None:
-        findings.add(f"{where}d", "d depends on k, and there is no k axis")
-
-
-# Theory
-
-
-def read_theory(found: Any, findings: Findings) -> tuple[Theory, ...]:
-    """The entries those words describe, one or many; those with findings are left out."""
-    if isinstance(found, dict):
-        entry = _entry(found, "theory", findings)
-        return () if entry is None else (entry,)
-    if not isinstance(found, list):
-        findings.add("theory", f"expected an entry or a list of them, found {shown(found)}")
-        return ()
-    entries = [_entry(one, below("theory", place), findings) for place, one in enumerate(found)]
-    return tuple(entry for entry in entries if entry is not None)
-
-
-class _RowWords(Part):
-    d: int = Field(ge=1, description="the dimension")
-    k: int | None = Field(None, ge=1)
-    n_star: float = Field(gt=0, description="the threshold at (d, k)")
-
-
-class _EntryWords(Part):
-    kind: TheoryKind = Field(description=f"one of {', '.join(THEORY_KINDS)}")
-    source: str = ""
-    n_star: Any = None
-    table: list[_RowWords] | None = None
-    where: Any = None
-    target: Any = None
-    learner: Any = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> "_EntryWords":
-        if (self.n_star is None) == (self.table is None):
-            raise ValueError("give one of n_star and table")
-        if self.table == []:
-            raise ValueError("an empty table")
-        return self
-
-
-def _entry(found: Any, path: str, findings: Findings) -> Theory | None:
-    words = read_part(_EntryWords, found, path, findings)
-    if words is None:
-        return None
-    before = len(findings.faults)
-    entry = Theory(
-        kind=words.kind,
-        source=words.source,
-        n_star=_optional(Expression.of, words.n_star, f"{path}.n_star", findings),
-        table=tuple(Row(row.d, row.k, row.n_star) for row in words.table or ()),
-        where=_optional(Condition.of, words.where, f"{path}.where", findings),
-        target=_chosen(Target, words.target, f"{path}.target", findings),
-        learner=_chosen(Learner, words.learner, f"{path}.learner", findings),
-    )
-    for word, part in (("n_star", entry.n_star), ("where", entry.where)):
-        if part is not None and "n" in part.names:
-            findings.add(f"{path}.{word}", "theory speaks of d and k; n has no value here")
-    return entry if len(findings.faults) == before else None
-
-
-def _optional(reader: Callable[[Any], _T], found: Any, path: str, findings: Findings) -> _T | None:
-    return None if found is None else _read(reader, found, path, findings)
-
-
-def _chosen(base: type[Plugin], found: Any, path: str, findings: Findings) -> Chosen | None:
-    if found is None:
-        return None
-    words = {"kind": found} if isinstance(found, str) else found
-    if not isinstance(words, dict) or not words:
-        findings.add(path, f"expected a kind or a mapping of settings, found {shown(found)}")
-        return None
-    kind = words.get("kind")
-    if kind is not None and (not isinstance(kind, str) or kind not in base.kinds):
-        findings.add(path, unknown_word(str(kind), base.kinds, "kind"))
-        return None
-    classes = [base.kinds[kind]] if isinstance(kind, str) else list(base.kinds.values())
-    known = {name for plugin in classes for name in plugin.model_fields}
-    _check_words(words, known, path, findings)
-    settings = {name: value for name, value in words.items() if name != "kind"}
-    return Chosen(kind if isinstance(kind, str) else None, settings)

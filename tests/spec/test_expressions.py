@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.spec.expressions import Condition, Expression, ExpressionError, ceil_of, floor_of
+from orchestrator.spec.arithmetic import ExpressionError, ceil_of, floor_of
+from orchestrator.spec.expressions import Condition, Expression
 
 
 def value(text: object, **values: int) -> Fraction | float:

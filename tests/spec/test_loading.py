@@ -142,6 +142,8 @@ def test_the_question_is_the_first_paragraph_of_the_opening_comment():
 def test_a_file_may_word_its_question_itself():
     text = GOOD_JSON.replace('"seed"', '"question": "How many?", "seed"')
     assert loads(text, ".json").question == "How many?"
+    assert question_of(text) == "How many?"
+    assert question_of("{") == question_of("[" * 10**5) == question_of('{"question": 3}') == ""
 
 
 def test_toml_lines_are_those_of_the_parser_values():

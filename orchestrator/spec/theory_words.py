@@ -1,0 +1,95 @@
+"""From the words of a file to theory, noting every fault on the way."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import Field, model_validator
+
+from orchestrator.domain.learner import Learner
+from orchestrator.domain.plugin import Plugin
+from orchestrator.domain.target import Target
+from orchestrator.spec.expressions import Condition, Expression
+from orchestrator.spec.parts import Part
+from orchestrator.spec.reading import attempt, check_words, read_part
+from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory, TheoryKind
+from orchestrator.spec.wording import Findings, below, shown, unknown_word
+
+_T = TypeVar("_T")
+
+
+def read_theory(found: Any, findings: Findings) -> tuple[Theory, ...]:
+    """The entries those words describe, one or many; those with findings are left out."""
+    if isinstance(found, dict):
+        entry = _entry(found, "theory", findings)
+        return () if entry is None else (entry,)
+    if not isinstance(found, list):
+        findings.add("theory", f"expected an entry or a list of them, found {shown(found)}")
+        return ()
+    entries = [_entry(one, below("theory", place), findings) for place, one in enumerate(found)]
+    return tuple(entry for entry in entries if entry is not None)
+
+
+class _RowWords(Part):
+    d: int = Field(ge=1, description="the dimension")
+    k: int | None = Field(None, ge=1)
+    n_star: float = Field(gt=0, description="the threshold at (d, k)")
+
+
+class _EntryWords(Part):
+    kind: TheoryKind = Field(description=f"one of {', '.join(THEORY_KINDS)}")
+    source: str = ""
+    n_star: Any = None
+    table: list[_RowWords] | None = None
+    where: Any = None
+    target: Any = None
+    learner: Any = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "_EntryWords":
+        if (self.n_star is None) == (self.table is None):
+            raise ValueError("give one of n_star and table")
+        if self.table == []:
+            raise ValueError("an empty table")
+        return self
+
+
+def _entry(found: Any, path: str, findings: Findings) -> Theory | None:
+    words = read_part(_EntryWords, found, path, findings)
+    if words is None:
+        return None
+    before = len(findings.faults)
+    entry = Theory(
+        kind=words.kind,
+        source=words.source,
+        n_star=_optional(Expression.of, words.n_star, f"{path}.n_star", findings),
+        table=tuple(Row(row.d, row.k, row.n_star) for row in words.table or ()),
+        where=_optional(Condition.of, words.where, f"{path}.where", findings),
+        target=_chosen(Target, words.target, f"{path}.target", findings),
+        learner=_chosen(Learner, words.learner, f"{path}.learner", findings),
+    )
+    for word, part in (("n_star", entry.n_star), ("where", entry.where)):
+        if part is not None and "n" in part.names:
+            findings.add(f"{path}.{word}", "theory speaks of d and k; n has no value here")
+    return entry if len(findings.faults) == before else None
+
+
+def _optional(reader: Callable[[Any], _T], found: Any, path: str, findings: Findings) -> _T | None:
+    return None if found is None else attempt(reader, found, path, findings)
+
+
+def _chosen(base: type[Plugin], found: Any, path: str, findings: Findings) -> Chosen | None:
+    if found is None:
+        return None
+    words = {"kind": found} if isinstance(found, str) else found
+    if not isinstance(words, dict) or not words:
+        findings.add(path, f"expected a kind or a mapping of settings, found {shown(found)}")
+        return None
+    kind = words.get("kind")
+    if kind is not None and (not isinstance(kind, str) or kind not in base.kinds):
+        findings.add(path, unknown_word(str(kind), base.kinds, "kind"))
+        return None
+    classes = [base.kinds[kind]] if isinstance(kind, str) else list(base.kinds.values())
+    known = {name for plugin in classes for name in plugin.model_fields}
+    check_words(words, known, path, findings)
+    settings = {name: value for name, value in words.items() if name != "kind"}
+    return Chosen(kind if isinstance(kind, str) else None, settings)
