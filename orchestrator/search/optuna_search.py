@@ -1,6 +1,5 @@
 """Tuning: an Optuna sampler looks for the learner's settings that succeed most often."""
 
-import difflib
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,14 +17,9 @@ from optuna.trial import TrialState, create_trial
 
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
-from orchestrator.errors import RequestError
 from orchestrator.ports import ArmTally, Ask, StoppedBy
 from orchestrator.search.studies import unannounced
 from orchestrator.spec import ExperimentSpec, Tunable
-
-SAMPLERS = ("TPESampler", "GPSampler", "RandomSampler")
-"""Optuna's samplers that learn from the values of trials alone. The others keep state in a study's
-attributes (CMA-ES its covariance, NSGA-II its generation), which a rebuilt study does not have."""
 
 SETTINGS_EACH = 32
 """Settings tried at each point where the file gives no `max_trials`. Chosen by hand."""
@@ -38,14 +32,16 @@ class OptunaProposer:
     success rate, to be maximised. The studies take turns: the s-th setting of every point comes
     before the next of any. A round has `search.round` trials, or one setting where `repeats` is
     larger. Studies are rebuilt from the tallies for each round, pending asks as running trials,
-    and the sampler is seeded by the file's seed, the point and the round.
-
-    Raises `RequestError` when `search.sampler` is not one of `SAMPLERS`.
+    and the sampler is seeded by the file's seed, the point and the round. The file may name only
+    samplers that learn from trials' values: others keep state in a study's attributes (CMA-ES its
+    covariance, NSGA-II its generation), which a rebuilt study does not have.
     """
 
     def __init__(self, spec: ExperimentSpec) -> None:
         self._spec = spec
-        self._sampler = _maker_of(spec.search.sampler or "TPESampler")
+        self._sampler: Callable[..., BaseSampler] = getattr(
+            optuna.samplers, spec.search.sampler or "TPESampler"
+        )
         self._fields = {name: _distribution(field) for name, field in spec.search.fields.items()}
         self._places = [
             (arm.index, Point(d=asked.d, n=n, k=asked.k))
@@ -111,17 +107,6 @@ class OptunaProposer:
         study.add_trial(
             create_trial(state=state, value=value, params=params, distributions=self._fields)
         )
-
-
-def _maker_of(name: str) -> Callable[..., BaseSampler]:
-    """What makes a sampler from a seed. Raises `RequestError` with the nearest name."""
-    if name not in SAMPLERS:
-        near = difflib.get_close_matches(name, SAMPLERS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        known = ", ".join(SAMPLERS)
-        raise RequestError(f"search.sampler: cannot use {name!r}; {hint}known: {known}")
-    maker: Callable[..., BaseSampler] = getattr(optuna.samplers, name)
-    return maker
 
 
 def _distribution(field: Tunable) -> BaseDistribution:

@@ -11,7 +11,7 @@ from orchestrator.spec import ExperimentSpec
 
 
 def proposer_for(spec: ExperimentSpec) -> Proposer:
-    """The proposer that the experiment asks for. Raises `RequestError` when it cannot be had."""
+    """The proposer that the experiment asks for."""
     proposers: dict[str, Callable[[ExperimentSpec], Proposer]] = {
         "grid": GridProposer,
         "sobol": SobolProposer,
