@@ -142,6 +142,8 @@ class Database:
             raise self._translated(error, error.orig) from error
         except sqlite3.Error as error:  # while a connection is being prepared
             raise self._translated(error, error) from error
+        except UnicodeDecodeError as error:  # text that is no text any more
+            raise LedgerDamaged(self._damage(str(error))) from error
         except SQLAlchemyError as error:  # a pool without connections
             raise LedgerUnreachable(f"{self.name}: {error}") from error
 

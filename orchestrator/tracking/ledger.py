@@ -107,7 +107,7 @@ class Ledger:
     def rounds(self) -> list[list[Ask]]:
         """See `Tracker.rounds`."""
         with self.database.reading() as connection:
-            return queries.recorded_rounds(connection, self._held())
+            return queries.recorded_rounds(connection, self._decoder, self._held())
 
     def record_round(
         self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]
@@ -117,9 +117,7 @@ class Ledger:
             same = (rounds.c.sweep == self._sweep, rounds.c.number == number)
             if connection.execute(select(rounds.c.number).where(*same)).first() is not None:
                 return
-            connection.execute(
-                insert(rounds).values(sweep=self._sweep, number=number, asks=rows.asks_json(asks))
-            )
+            connection.execute(insert(rounds).values(rows.round_row(self._sweep, number, asks)))
             writes.add_members(connection, self._sweep, number, trials)
             cached = (members.c.sweep == self._sweep, members.c.round == number, members.c.cached)
             writes.queue_trials(connection, self._clock(), *cached)

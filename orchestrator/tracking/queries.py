@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 
 from orchestrator.plan.asks import Ask
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord
-from orchestrator.tracking.rows import Decoder, asks_of, sweep_of
+from orchestrator.tracking.rows import Decoder, sweep_of
 from orchestrator.tracking.schema import attempts, cells, members, outbox, rounds, sweeps, trials
 
 CHUNK = 500
@@ -35,10 +35,10 @@ def sweep_record(connection: Connection, sweep: str) -> SweepRecord | None:
     return None if row is None else sweep_of(row)
 
 
-def recorded_rounds(connection: Connection, sweep: str) -> list[list[Ask]]:
+def recorded_rounds(connection: Connection, decoder: Decoder, sweep: str) -> list[list[Ask]]:
     """The asks of every round, in order."""
-    query = select(rounds.c.asks).where(rounds.c.sweep == sweep).order_by(rounds.c.number)
-    return [asks_of(asks) for asks in connection.execute(query).scalars()]
+    query = select(rounds).where(rounds.c.sweep == sweep).order_by(rounds.c.number)
+    return [decoder.asks(row) for row in connection.execute(query)]
 
 
 def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
@@ -53,7 +53,7 @@ def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, 
 
 
 def settled(connection: Connection, decoder: Decoder, keys: Sequence[str]) -> dict[str, Settled]:
-    """Those trials that need no more work."""
+    """Those trials that need no more work, in the order of `keys`."""
     found: dict[str, Settled] = {}
     for chunk in chunks(keys):
         query = (
@@ -65,7 +65,7 @@ def settled(connection: Connection, decoder: Decoder, keys: Sequence[str]) -> di
             value = decoder.settled(row)
             if value is not None:
                 found[row.key] = value
-    return found
+    return {key: found[key] for key in keys if key in found}
 
 
 def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:

@@ -19,7 +19,7 @@ from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
-from orchestrator.domain.trial import Cell, Result, Trial
+from orchestrator.domain.trial import KEY_FORMAT, Cell, Result, Trial
 from orchestrator.errors import LedgerDamaged
 from orchestrator.plan.asks import Ask
 from orchestrator.ports import Settled, SweepRecord
@@ -76,55 +76,91 @@ def settled_row(
 def checksum(key: str, row: Mapping[str, Any]) -> str:
     """64-bit hash of a key and of what was settled for it, 16 hexadecimal digits."""
     names = ("state", "attempt", "outcome", "measures", "seconds", "reasons")
-    text = canonical_json([key, *(row[name] for name in names)])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return _hash(canonical_json([key, *(row[name] for name in names)]), 8)
+
+
+def _hash(text: str, size: int) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
 class Decoder:
-    """Rows back to values. Keeps the targets, learners and cells it has met."""
+    """Rows back to values. Keeps the targets, learners and cells it has met.
+
+    Methods raise `LedgerDamaged` when a row is not what was written, and `PluginError` when a
+    plug-in is not known here.
+    """
 
     def __init__(self, place: str) -> None:
         self._place = place
         self._target = cache(lambda text: Target.from_settings(json.loads(text)))
         self._learner = cache(lambda text: Learner.from_settings(json.loads(text)))
-        self._cells: dict[str, Cell] = {}
+        self._cells: dict[str, tuple[Cell, str]] = {}
 
     def trial(self, row: Row[Any]) -> Trial:
         """The trial of a row of `trials` joined with `cells`, under the key it was stored with.
 
         The stored key stays, even where a plug-in's revision was raised since; see `is_current`.
-        Raises `PluginError` when a plug-in is not known here.
         """
-        cell = self._cells.get(row.cell)
-        if cell is None:
-            cell = Cell(
-                target=self._target(row.target),
-                learner=self._learner(row.learner),
-                point=Point(d=row.d, n=row.n, k=row.k),
-            )
-            self._cells[row.cell] = cell
+        cell, canonical = self._cells.get(row.cell) or self._cell(row)
+        if trial_key(canonical, row.repeat, row.seed) != row.key:
+            raise self._damaged(row)
         trial = Trial(cell, repeat=row.repeat, seed=row.seed)
-        trial.__dict__["key"] = row.key  # saves hashing a million keys again
+        trial.__dict__["key"] = row.key
         return trial
 
     def settled(self, row: Row[Any]) -> Settled | None:
-        """What was settled for a row of `trials` joined with `cells`; None while it is open.
-
-        Raises `LedgerDamaged` when the row is not what was written.
-        """
+        """What was settled for a row of `trials` joined with `cells`; None while it is open."""
         if row.state == "open":
             return None
         if checksum(row.key, row._asdict()) != row.checksum:
-            raise LedgerDamaged(
-                f"{self._place}: trial {row.key[:8]} is not what was written; the ledger is left "
-                "untouched. Restore a copy, or rebuild it with: "
-                "phasefront resume SWEEP --from-mlflow"
-            )
+            raise self._damaged(row)
         result = None
         if row.state == "done":
             measures = json.loads(row.measures)
             result = Result(row.key, Outcome(row.outcome), measures, row.seconds)
         return Settled(self.trial(row), result, row.attempt, tuple(json.loads(row.reasons)))
+
+    def asks(self, row: Row[Any]) -> list[Ask]:
+        """The asks of a row of `rounds`, in order."""
+        if _hash(row.asks, 8) != row.checksum:
+            raise self._damaged(row)
+        return [
+            Ask(ask["arm"], Point(**ask["point"]), ask["repeats"], ask["tuned"])
+            for ask in json.loads(row.asks)
+        ]
+
+    def _cell(self, row: Row[Any]) -> tuple[Cell, str]:
+        """The cell and the text that its key hashes, which needs no plug-in to be checked."""
+        try:
+            target, learner = json.loads(row.target), json.loads(row.learner)
+        except ValueError as error:
+            raise self._damaged(row) from error
+        point = {"d": row.d, "n": row.n, "k": row.k}
+        canonical = canonical_json(
+            {
+                "format": KEY_FORMAT,
+                "learner": {**learner, "revision": row.learner_revision},
+                "point": point,
+                "target": {**target, "revision": row.target_revision},
+            }
+        )
+        if _hash(canonical, 16) != row.cell:
+            raise self._damaged(row)
+        cell = Cell(self._target(row.target), self._learner(row.learner), Point(**point))
+        self._cells[row.cell] = (cell, canonical)
+        return cell, canonical
+
+    def _damaged(self, row: Row[Any]) -> LedgerDamaged:
+        name = f"trial {row.key[:8]}" if hasattr(row, "key") else f"round {row.number}"
+        return LedgerDamaged(
+            f"{self._place}: {name} is not what was written; the ledger is left untouched. Restore "
+            "a copy, or move it away and rebuild it: phasefront resume SWEEP --from-mlflow"
+        )
+
+
+def trial_key(canonical: str, repeat: int, seed: int) -> str:
+    """`Trial.key` from the canonical text of its cell; a contract test holds them equal."""
+    return _hash(f'{{"cell":{canonical},"repeat":{repeat},"seed":{seed}}}', 16)
 
 
 def is_current(row: Row[Any], trial: Trial) -> bool:
@@ -136,9 +172,9 @@ def is_current(row: Row[Any], trial: Trial) -> bool:
     )
 
 
-def asks_json(asks: Iterable[Ask]) -> str:
-    """A round's asks as text, in order."""
-    return canonical_json(
+def round_row(sweep: str, number: int, asks: Iterable[Ask]) -> dict[str, Any]:
+    """A round as a row of `rounds`."""
+    text = canonical_json(
         [
             {
                 "arm": ask.arm,
@@ -149,14 +185,7 @@ def asks_json(asks: Iterable[Ask]) -> str:
             for ask in asks
         ]
     )
-
-
-def asks_of(text: str) -> list[Ask]:
-    """The inverse of `asks_json`."""
-    return [
-        Ask(ask["arm"], Point(**ask["point"]), ask["repeats"], ask["tuned"])
-        for ask in json.loads(text)
-    ]
+    return {"sweep": sweep, "number": number, "asks": text, "checksum": _hash(text, 8)}
 
 
 def sweep_row(record: SweepRecord) -> dict[str, Any]:
@@ -196,4 +225,4 @@ def versions() -> str:
 
 def build_id(versions_json: str) -> str:
     """A short name of one set of versions."""
-    return hashlib.blake2b(versions_json.encode(), digest_size=8).hexdigest()
+    return _hash(versions_json, 8)

@@ -49,7 +49,7 @@ sweeps = Table(
 cells = Table(
     "cells",
     metadata,
-    Column("key", String(32), primary_key=True),
+    Column("key", String(32), primary_key=True),  # hash of all that follows
     Column("target", Text, nullable=False),  # canonical JSON of the settings
     Column("learner", Text, nullable=False),
     Column("target_revision", Integer, nullable=False),
@@ -125,6 +125,7 @@ rounds = Table(
     Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("asks", Text, nullable=False),
+    Column("checksum", String(16), nullable=False),
     PrimaryKeyConstraint("sweep", "number"),
 )
 
