@@ -35,17 +35,25 @@ class AttachedRay:
             raise RequestError(
                 f"--address {address!r}: expected host:port or ray://host:port, such as head:6379"
             )
-        host, port = found["host"].strip("[]"), int(found["port"])
-        _knock(host, port)
+        self._door = found["host"].strip("[]"), int(found["port"])
+        _knock(self._door)
         mode = "disabled" if os.environ.get("RAY_AUTH_MODE") == "disabled" else "token"
         if not address.startswith("ray://") and os.environ.get("RAY_USE_TLS", "0") == "0":
-            _question_head(f"{found['host']}:{port}", mode)
+            _question_head(f"{found['host']}:{found['port']}", mode)
         settings = {
             "RAY_AUTH_MODE": mode,
             "RAY_grpc_client_keepalive_time_ms": _KEEPALIVE_MS,
             "RAY_grpc_client_keepalive_timeout_ms": _KEEPALIVE_MS,
         }
         self._session = _joined(address, settings)
+
+    def stands(self) -> bool:
+        """Whether the head's port opens."""
+        try:
+            _knock(self._door, timeout_s=1.0)
+        except ClusterUnreachable:
+            return False
+        return True
 
     def remember(self) -> None:
         """Nothing: the cluster's processes are not ours."""
@@ -57,9 +65,10 @@ class AttachedRay:
         ray.shutdown()
 
 
-def _knock(host: str, port: int) -> None:
+def _knock(door: tuple[str, int], timeout_s: float = _CONNECT_S) -> None:
+    host, port = door
     try:
-        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+        socket.create_connection(door, timeout=timeout_s).close()
     except OSError as error:
         raise ClusterUnreachable(
             f"nothing answers at {host}:{port} ({error}); is Ray's head up, and is this its port "

@@ -50,6 +50,11 @@ class EmbeddedRay:
         rows = [[child.pid, _born(child)] for child in self._children if child.is_running()]
         (self.home / "processes.json").write_text(json.dumps(rows))
 
+    def stands(self) -> bool:
+        """Whether the processes that Ray cannot do without are at work."""
+        pillars = [child for child in self._children if _name(child) in ("gcs_server", "raylet")]
+        return len(pillars) == 2
+
     def close(self) -> None:
         """End Ray and every process it started, and remove its directory."""
         import ray
@@ -136,6 +141,14 @@ def _is_in_use(home: Path) -> bool:
 
 def _children() -> list[psutil.Process]:
     return list(psutil.Process().children(recursive=True))
+
+
+def _name(process: psutil.Process) -> str:
+    """The name of a process at work, empty for one that has ended."""
+    with suppress(psutil.Error):
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            return str(process.name())
+    return ""
 
 
 def _born(process: psutil.Process) -> int:

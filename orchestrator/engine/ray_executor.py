@@ -18,6 +18,9 @@ _GLANCE_S = 0.5  # between two looks at leases and deadlines; how late an end ca
 _START_S = 60.0  # for an actor to say hello before its slot no longer counts
 _BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # before the next start, by failed starts in a row
 _PATIENCE_S = 180.0  # without a single slot before the cluster is called unreachable
+_KEPT = "what is done is kept; run the same command again when the cluster answers"
+_LOOK_S = 5.0  # between two looks at whether the cluster stands
+_LOOKS = 4  # in vain before it is called unreachable; Ray itself ends the driver after 60 s
 
 
 class RayExecutor:
@@ -48,7 +51,8 @@ class RayExecutor:
         self._closed = False
         self._failed_starts = 0
         self._next_start = 0.0
-        self._heard = time.monotonic()
+        self._heard = self._looked = time.monotonic()
+        self._looks_in_vain = 0
         refuse_a_second()
         self._ray = _attached(address) if address else _embedded(slots, gpus)
         try:
@@ -85,8 +89,8 @@ class RayExecutor:
     def wait(self, timeout_s: float) -> list[Finished | Lost | SlotsAre]:
         """Facts since the last call; see `ports.Executor`.
 
-        Raises `ClusterUnreachable` when no slot could be started for three minutes, which is no
-        pack's doing.
+        Raises `ClusterUnreachable` when Ray's head is gone or no slot could be started for three
+        minutes, which is no pack's doing.
         """
         until = time.monotonic() + timeout_s
         while True:
@@ -103,13 +107,15 @@ class RayExecutor:
             return
         self._closed = True
         self._queue.clear()
-        for slot in self._slots:
-            with suppress(Exception):  # a cluster that is gone has ended them itself
-                slot.end()
+        if self._ray.stands():  # a cluster that is gone has ended them, and would not answer
+            for slot in self._slots:
+                with suppress(Exception):
+                    slot.end()
         self._slots.clear()
         self._ray.close()
 
     def _tend(self) -> None:
+        self._look()
         for slot in list(self._slots):
             was_up = slot.up
             self._facts += slot.tend()
@@ -123,6 +129,17 @@ class RayExecutor:
         self._start_slots()
         self._assign()
         self._count_slots()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        self._looks_in_vain = 0 if self._ray.stands() else self._looks_in_vain + 1
+        if self._looks_in_vain == _LOOKS:
+            raise ClusterUnreachable(
+                f"Ray's head has been gone for {_LOOKS * _LOOK_S:.0f} s; {_KEPT}"
+            )
 
     def _bury(self, slot: "Slot") -> None:
         facts, unbegun = slot.bury()
@@ -167,10 +184,7 @@ class RayExecutor:
         if up:
             self._heard = now
         elif now - self._heard > _PATIENCE_S:
-            raise ClusterUnreachable(
-                f"no worker could be started for {_PATIENCE_S:.0f} s; what is done is kept, "
-                "run the same command again when the cluster answers"
-            )
+            raise ClusterUnreachable(f"no worker could be started for {_PATIENCE_S:.0f} s; {_KEPT}")
         if count != self._count:
             self._count = count
             self._facts.append(SlotsAre(count))
