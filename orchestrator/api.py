@@ -31,7 +31,7 @@ from orchestrator.ports import (
     SweepStatus,
     Tracker,
 )
-from orchestrator.spec import ExperimentSpec, json_schema, load, new_file
+from orchestrator.spec import ExperimentSpec, json_schema, load, new_file, question_of
 from orchestrator.sweep import Progress, Sweep
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "new_file",
     "open_sweep",
     "outline",
+    "report_bytes",
     "run",
     "spec_of",
     "standing",
@@ -317,7 +318,7 @@ def spec_of(record: SweepRecord) -> ExperimentSpec:
     """The experiment as it was understood, with the plug-ins it came with made known."""
     for name, source in record.plugins:
         load_source(name, source)
-    return ExperimentSpec.from_canonical(record.spec_json)
+    return ExperimentSpec.from_canonical(record.spec_json, question_of(record.spec_source))
 
 
 def _reader(place: Place | None) -> Any:
@@ -392,6 +393,15 @@ def _artifacts(found: Answer, members: Sequence[Member]) -> dict[str, bytes]:
     artifacts = {"report.html": page(found).encode(), **figures(found)}
     artifacts["trials.parquet"] = table_bytes(found, ".parquet")
     return artifacts
+
+
+def report_bytes(found: Answer, suffix: str) -> bytes:
+    """The page (.html) or its headline picture (.png). Raises `RequestError` for other suffixes."""
+    from orchestrator.report import headline, page
+
+    if suffix not in (".html", ".png"):
+        raise RequestError(f"cannot write {suffix!r}: the suffix says the format, .html or .png")
+    return headline(found) if suffix == ".png" else page(found).encode()
 
 
 def table_bytes(found: Answer, suffix: str) -> bytes:

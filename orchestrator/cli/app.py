@@ -2,7 +2,6 @@
 
 import json
 import logging
-import subprocess
 import sys
 import time
 from enum import StrEnum
@@ -17,6 +16,7 @@ from orchestrator import api
 from orchestrator.answer import Answer, as_json
 from orchestrator.cli import tables
 from orchestrator.cli.live import Live
+from orchestrator.cli.serving import served
 from orchestrator.cli.signals import Signals
 from orchestrator.errors import PhasefrontError, RequestError
 
@@ -206,15 +206,14 @@ def thresholds(
 @app.command()
 def report(
     sweep: SweepName,
-    output: Annotated[Path, typer.Option("-o", "--output", help="the page to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="page.html, or picture.png")],
     store: Store = None,
     ledger: Ledger = None,
 ) -> None:
-    """Write one self-contained page, pictures included."""
+    """Write one self-contained page, pictures included; or the one picture that says most."""
     api.load_plugins()
-    from orchestrator.report import page
-
-    _write(output, page(api.open_sweep(sweep, api.Place.chosen(store, ledger))).encode())
+    found = api.open_sweep(sweep, api.Place.chosen(store, ledger))
+    _write(output, api.report_bytes(found, output.suffix))
 
 
 @app.command()
@@ -261,14 +260,7 @@ def ui(
     place = api.Place.chosen(store, ledger)
     command, url = api.ui_command(place, port)
     err.print(f"MLflow UI on {url}\nCtrl-C ends it", soft_wrap=True)
-    server = subprocess.Popen(command)
-    try:
-        raise typer.Exit(server.wait())
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
+    raise typer.Exit(served(command))
 
 
 @app.command()
