@@ -6,11 +6,14 @@ count trials in the outbox's order, so the same figure is always the same row to
 it again changes nothing.
 """
 
+import json
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from orchestrator import spec
 from orchestrator.tracking.names import GAP_NUMBER, OUTCOME_NUMBERS
 
 Criterion = Callable[[Mapping[str, float]], bool]
@@ -64,10 +67,10 @@ def aggregate_figures(trials: Sequence[Told], succeeds: Criterion | None) -> lis
         values["success_rate"] = successes / len(answered)
     for name in sorted({name for trial in answered for name in trial.measures}):
         measured = [trial.measures[name] for trial in answered if name in trial.measures]
-        mean = math.fsum(measured) / len(measured)
-        values[f"{name}.mean"] = mean
-        if len(measured) > 1 and math.isfinite(mean):
-            values[f"{name}.sd"] = statistics.stdev(measured, mean)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is left out below
+            values[f"{name}.mean"] = float(np.mean(measured))
+            if len(measured) > 1:
+                values[f"{name}.sd"] = float(np.std(measured, ddof=1))
     return _finite(values, answered[-1].time_ms, len(answered))
 
 
@@ -80,15 +83,9 @@ def _finite(values: Mapping[str, float], time_ms: int, step: int) -> list[Figure
 
 def success_of(spec_json: str) -> Criterion | None:
     """The success criterion of a canonical spec; None where it holds none that can be read."""
-    import json
-
-    from pydantic import ValidationError
-
-    from orchestrator.spec import Criterion as Success
-
     try:
-        return Success.model_validate(json.loads(spec_json)["success"]).met
-    except (KeyError, TypeError, ValueError, ValidationError):
+        return spec.Criterion.model_validate(json.loads(spec_json)["success"]).met
+    except (KeyError, TypeError, ValueError):  # pydantic's errors are ValueErrors
         return None
 
 

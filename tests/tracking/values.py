@@ -20,6 +20,15 @@ from orchestrator.domain.point import Point
 from orchestrator.domain.targets.random_labels import RandomLabels
 from orchestrator.domain.trial import Cell, Result, Trial
 from orchestrator.ports import SweepRecord
+from orchestrator.spec import ExperimentSpec
+
+A_SPEC = ExperimentSpec(  # type: ignore[call-arg]
+    name="cover",
+    target={"kind": "random_labels"},
+    learner={"kind": "linear_separator"},
+    axes={"d": [10], "n": {"low": 5, "high": 50}},
+    success={"measure": "train_error", "above": 0},
+)
 
 
 def a_cell(n: int = 20, d: int = 10) -> Cell:
@@ -42,8 +51,8 @@ def a_sweep(sweep: str = "0123456789abcdef", name: str = "cover", **changes: obj
     values = {
         "id": sweep,
         "name": name,
-        "spec_json": "{}",
-        "spec_source": "# How many points?\n",
+        "spec_json": A_SPEC.canonical,
+        "spec_source": "# How many points?\nname: cover\n",
         "status": "running",
         "started": 1000.0,
     }

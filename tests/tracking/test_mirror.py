@@ -1,0 +1,374 @@
+"""The mirror on a real MLflow database: complete, written once, repaired, and never in the way."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.learner import Outcome
+from orchestrator.ports import SweepRecord
+from orchestrator.tracking.database import Database
+from orchestrator.tracking.ledger import Ledger
+from orchestrator.tracking.mirror import OutboxMirror
+from orchestrator.tracking.places import Store, ledger_at
+from orchestrator.tracking.teller import Teller
+from orchestrator.tracking.writer import Writer, client_of
+from tests.tracking.values import a_result, a_sweep, a_trial, some_trials
+
+PLUGIN = ("mine", "# a plug-in file\n")
+
+
+@pytest.fixture
+def database(store: Store) -> Iterator[Database]:
+    database = Database(ledger_at(None, store))
+    yield database
+    database.close()
+
+
+def mirrored(database: Database, store: Store, connect: Callable[..., Any] = Writer) -> Ledger:
+    return Ledger(database, OutboxMirror(database, store, connect, pace_s=0.0))
+
+
+def begun(ledger: Ledger, record: SweepRecord | None = None) -> Ledger:
+    """Open, and ask for three trials in each of two cells."""
+    ledger.open(record or a_sweep(plugins=(PLUGIN,)))
+    ledger.record_round(0, [], [(0, trial) for n in (20, 24) for trial in some_trials(3, n)])
+    return ledger
+
+
+def answer(ledger: Ledger) -> None:
+    """Settle all six: a diverged one, one out of budget, a gap, and three that were fitted."""
+    first, second = some_trials(3, 20), some_trials(3, 24)
+    done = [
+        a_result(first[0], train_error=0.5),
+        a_result(first[1], train_error=0.0),
+        type(a_result(first[2]))(first[2].key, Outcome.DIVERGED, {}, 0.25),
+        a_result(second[0], train_error=0.25),
+        a_result(second[1], Outcome.OUT_OF_BUDGET, train_error=0.125),
+    ]
+    keys = [result.key for result in done]
+    assert ledger.commit(done, ledger.begin(keys), "here") == []
+    ledger.begin([second[2].key])
+    ledger.give_up(second[2].key, ["timed out", "timed out"])
+
+
+def whole_sweep(ledger: Ledger) -> None:
+    begun(ledger)
+    answer(ledger)
+    ledger.publish({"n_star": 20.5}, {"report.html": b"<p>old</p>", "figures/a.png": b"png"})
+    ledger.publish({"n_star": 20.25}, {"report.html": b"<p>new</p>"})
+    ledger.finish("finished", "tolerance")
+    assert ledger.close(60.0)
+
+
+def runs(store: Store, role: str) -> list[Any]:
+    client = client_of(store)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(ids, f"tags.`phasefront.role` = '{role}'"))
+
+
+def everything(store: Store) -> dict[str, list[tuple]]:
+    """Every row that a write repeated might double."""
+    connection = sqlite3.connect(store.folder / "mlflow.db")
+    queries = {
+        "metrics": "SELECT run_uuid, key, value, timestamp, step FROM metrics ORDER BY 1, 2, 5, 4",
+        "params": "SELECT run_uuid, key, value FROM params ORDER BY 1, 2",
+        "runs": "SELECT run_uuid, status, start_time, end_time, lifecycle_stage FROM runs",
+        "tags": "SELECT run_uuid, key, value FROM tags ORDER BY 1, 2",
+    }
+    found = {name: connection.execute(query).fetchall() for name, query in queries.items()}
+    connection.close()
+    return found
+
+
+def forget_telling(database: Database) -> None:
+    """As after a crash between writing to MLflow and marking it."""
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE outbox SET sent = 0")
+
+
+def told_again(database: Database, store: Store) -> None:
+    assert tells_to_the_end(database, Writer(store))
+
+
+def test_a_sweep_is_mirrored_whole(database: Database, store: Store, capfd):
+    whole_sweep(mirrored(database, store))
+    (parent,), cells = runs(store, "sweep"), runs(store, "cell")
+    assert capfd.readouterr() == ("", "")
+    assert parent.info.status == "FINISHED"
+    ours = ("sweep", "name", "status", "question", "stopped_by", "commit")
+    assert [parent.data.tags[f"phasefront.{name}"] for name in ours] == [
+        *(a_sweep().id, "cover", "finished", "How many points?", "tolerance", a_sweep().id)
+    ]
+    assert parent.data.metrics == {"n_star": 20.25}
+    assert {cell.info.status for cell in cells} == {"FINISHED"}
+    assert {cell.data.tags["mlflow.parentRunId"] for cell in cells} == {parent.info.run_id}
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT mlflow_run FROM sweeps").scalar() == (
+            parent.info.run_id
+        )
+
+
+def test_a_cell_has_every_setting_and_every_trial_as_a_step(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    (cell,) = [run for run in runs(store, "cell") if run.data.params["n"] == "20"]
+    trial = a_trial()
+    assert cell.data.params == {
+        "d": "10",
+        "n": "20",
+        "k": "1",
+        "seed": "0",
+        "target.kind": "random_labels",
+        "target.revision": str(trial.cell.target.revision),
+        "learner.kind": "linear_separator",
+        "learner.revision": str(trial.cell.learner.revision),
+        "learner.steps": str(trial.cell.learner.settings["steps"]),
+    }
+    assert cell.data.tags["phasefront.cell"] == trial.cell.key
+    assert cell.data.tags["phasefront.commit"] == f"{trial.cell.key}:3"
+    client = client_of(store)
+    history = lambda name: [
+        (point.step, point.value) for point in client.get_metric_history(cell.info.run_id, name)
+    ]
+    assert history("trial.train_error") == [(0, 0.5), (1, 0.0)]
+    assert history("trial.outcome") == [(0, 0.0), (1, 0.0), (2, 1.0)]
+    assert history("trial.seconds") == [(0, 0.5), (1, 0.5), (2, 0.25)]
+    assert cell.data.metrics["trials"] == 3.0
+    assert cell.data.metrics["success_rate"] == 1 / 3
+    assert cell.data.metrics["train_error.mean"] == 0.25
+
+
+def test_a_gap_is_shown_and_not_counted(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    (cell,) = [run for run in runs(store, "cell") if run.data.params["n"] == "24"]
+    outcomes = client_of(store).get_metric_history(cell.info.run_id, "trial.outcome")
+    assert [(point.step, point.value) for point in outcomes] == [(0, 0.0), (1, 2.0), (2, 3.0)]
+    assert cell.data.metrics["trials"] == 2.0
+    assert cell.data.tags["phasefront.commit"].endswith(":3")
+
+
+def test_the_newest_artifacts_and_the_experiment_lie_with_the_parent(
+    database: Database, store: Store
+):
+    whole_sweep(mirrored(database, store))
+    (parent,) = runs(store, "sweep")
+    home = Path(parent.info.artifact_uri.removeprefix("file://"))
+    assert home.is_relative_to(store.folder / "artifacts")
+    found = {str(file.relative_to(home)): file for file in home.rglob("*") if file.is_file()}
+    assert set(found) == {
+        *("report.html", "figures/a.png", "plugins/mine.py"),
+        *("spec/as_written.yaml", "spec/as_understood.json"),
+    }
+    assert found["report.html"].read_bytes() == b"<p>new</p>"
+    assert found["spec/as_written.yaml"].read_text() == a_sweep().spec_source
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM artifacts").scalar() == 0
+
+
+def test_telling_everything_twice_writes_nothing_twice(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    before = everything(store)
+    forget_telling(database)
+    told_again(database, store)
+    assert everything(store) == before
+
+
+class TornWriter(Writer):
+    """Cut off at its write number `fails_at`: before it, or after it with the reply lost."""
+
+    def __init__(self, store: Store, fails_at: int, before: bool) -> None:
+        super().__init__(store)
+        self._left = fails_at
+        self._before = before
+
+    def _torn(self, write: Callable[[], Any]) -> Any:
+        self._left -= 1
+        if self._left == 0 and self._before:
+            raise ConnectionError("no answer")
+        result = write()
+        if self._left == 0:
+            raise ConnectionError("the reply was lost")
+        return result
+
+    def new_sweep(self, *args):
+        return self._torn(lambda: super(TornWriter, self).new_sweep(*args))
+
+    def new_cell(self, *args):
+        return self._torn(lambda: super(TornWriter, self).new_cell(*args))
+
+    def log(self, *args):
+        return self._torn(lambda: super(TornWriter, self).log(*args))
+
+    def set_status(self, *args):
+        return self._torn(lambda: super(TornWriter, self).set_status(*args))
+
+    def put(self, *args):
+        return self._torn(lambda: super(TornWriter, self).put(*args))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_telling_may_be_torn_at_every_write_and_ends_the_same(
+    database: Database, store: Store, before: bool
+):
+    """One driver after another, the first cut off at its first write, the next at its second."""
+    ledger = Ledger(database)
+    begun(ledger)
+    answer(ledger)
+    ledger.publish({"n_star": 20.5}, {"report.html": b"x"})
+    ledger.finish("finished", "tolerance")
+    ledger.close()
+    cut_off = 0
+    while not tells_to_the_end(database, TornWriter(store, cut_off + 1, before)):
+        cut_off += 1
+    assert cut_off > 4
+    assert len(runs(store, "sweep")) == 1
+    assert len(runs(store, "cell")) == 2
+    told = everything(store)
+    assert len({row[:2] + row[3:] for row in told["metrics"]}) == len(told["metrics"])
+    told_again(database, store)
+    assert everything(store) == told
+
+
+def tells_to_the_end(database: Database, writer: Writer) -> bool:
+    teller = Teller(database, writer, a_sweep().id)
+    try:
+        teller.prepare()
+        while teller.tell():
+            pass
+        teller.settle_up()
+    except ConnectionError:
+        return False
+    return True
+
+
+def test_duplicate_runs_are_removed_and_the_fuller_one_kept(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    (parent,), kept = runs(store, "sweep"), runs(store, "cell")
+    writer = Writer(store)
+    experiment = parent.info.experiment_id
+    writer.new_sweep(experiment, a_sweep(), "again")
+    ours = ("role", "sweep", "cell", "arm")
+    tags = {f"phasefront.{name}": kept[0].data.tags[f"phasefront.{name}"] for name in ours}
+    writer.new_cell(experiment, "again", 1.0, tags)
+    told_again(database, store)
+    assert [run.info.run_id for run in runs(store, "sweep")] == [parent.info.run_id]
+    assert {run.info.run_id for run in runs(store, "cell")} == {run.info.run_id for run in kept}
+
+
+def test_what_was_removed_from_mlflow_is_told_again(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    before = everything(store)
+    client = client_of(store)
+    for run in [*runs(store, "cell")[:1], *runs(store, "sweep")]:
+        client.delete_run(run.info.run_id)
+    told_again(database, store)
+    assert len(runs(store, "sweep")) == 1
+    assert runs(store, "sweep")[0].info.status == "FINISHED"
+    assert len(runs(store, "cell")) == 2
+    after = everything(store)
+    alive = {row[0] for row in after["runs"] if row[4] == "active"}
+    told = sorted(row[1:] for row in after["metrics"] if row[0] in alive)
+    assert told == sorted(row[1:] for row in before["metrics"])
+
+
+def test_an_interrupted_sweep_is_killed_and_runs_again_when_resumed(
+    database: Database, store: Store
+):
+    ledger = begun(mirrored(database, store))
+    first = some_trials(3, 20)[0]
+    ledger.commit([a_result(first)], ledger.begin([first.key]))
+    ledger.finish("interrupted", "interrupted")
+    assert ledger.close(60.0)
+    everyone = [*runs(store, "sweep"), *runs(store, "cell")]
+    assert [run.info.status for run in everyone] == ["KILLED", "KILLED"]
+    again = mirrored(database, store)
+    again.open(a_sweep())
+    left = [trial for trial in some_trials(3, 20) if trial.key not in again.settled([first.key])]
+    again.commit([a_result(t) for t in left], again.begin([trial.key for trial in left]))
+    assert again.close(60.0)
+    assert [run.info.status for run in runs(store, "sweep")] == ["RUNNING"]
+    assert [run.info.status for run in runs(store, "cell")] == ["FINISHED"]
+
+
+def test_what_a_killed_driver_left_unsaid_is_said_by_the_next_one(database: Database, store: Store):
+    dead = begun(Ledger(database))  # no mirror: nothing was told
+    answer(dead)
+    dead._lock.release()  # as a kill does
+    other = mirrored(database, store)
+    other.open(a_sweep("f" * 16, "other"))
+    wait_until(lambda: len(runs(store, "cell")) == 2 and len(runs(store, "sweep")) == 2)
+    other.finish("finished", None)
+    assert other.close(60.0)
+    statuses = {run.data.tags["phasefront.name"]: run.info.status for run in runs(store, "sweep")}
+    assert statuses == {"cover": "KILLED", "other": "FINISHED"}
+
+
+def test_a_cached_trial_is_told_to_both_sweeps(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    other = mirrored(database, store)
+    other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [(1, some_trials(3, 20)[0])])
+    other.finish("finished", None)
+    assert other.close(60.0)
+    (cell,) = [run for run in runs(store, "cell") if run.data.tags["phasefront.sweep"] == "f" * 16]
+    assert cell.data.metrics["trials"] == 1.0
+    assert cell.data.tags["phasefront.arm"] == "1"
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+    import time
+
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+class Outage:
+    """A store that does not answer until `is_over`."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.tries = 0
+
+    def __call__(self, store: Store) -> Writer:
+        self.tries += 1
+        if not self.is_over:
+            raise ConnectionError("no answer")
+        return Writer(store)
+
+
+def test_an_outage_stops_nobody_and_the_outbox_drains_after_it(
+    database: Database, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch
+):
+    monkeypatch.setattr("orchestrator.tracking.mirror.FIRST_WAIT_S", 0.01)
+    outage = Outage()
+    with caplog.at_level(logging.WARNING, "orchestrator.tracking.mirror"):
+        ledger = begun(mirrored(database, store, outage))
+        answer(ledger)
+        wait_until(lambda: outage.tries > 3)
+        assert len(caplog.records) == 1
+        assert "MLflow is not being told" in caplog.text
+        outage.is_over = True
+        ledger.finish("finished", None)
+        assert ledger.close(60.0)
+    assert "MLflow answers again" in caplog.text
+    assert len(runs(store, "cell")) == 2
+
+
+def test_closing_during_an_outage_says_so_and_the_next_opening_tells(
+    database: Database, store: Store
+):
+    ledger = begun(mirrored(database, store, Outage()))
+    answer(ledger)
+    ledger.finish("finished", None)
+    assert ledger.close(0.3) is False
+    again = mirrored(database, store)
+    again.open(a_sweep())
+    again.finish("finished", None)
+    assert again.close(60.0)
+    assert len(runs(store, "cell")) == 2
+    assert [run.info.status for run in runs(store, "sweep")] == ["FINISHED"]
