@@ -15,7 +15,7 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 """Seven of the eight, most distinct first; yellow is too faint for lines on white, so a dark olive
 stands in, and black is kept for axes and theory."""
 
-ON_DARK = ("#4FA8E0", "#FF8A4C", "#2CC295", "#E3A0C6", "#F0B93A", "#8CCBF2", "#D3C35A")
+ON_DARK = ("#4FA8E0", "#FF8A4C", "#2CC295", "#E3A0C6", "#F0B93A", "#8CCBF2", "#C8D96F")
 """The same hues, lighter, for a dark page."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

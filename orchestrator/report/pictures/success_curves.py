@@ -78,25 +78,26 @@ def _curve(ax: Axes, found: FoundThreshold, colour: str, style: int, label: str)
         return
     ax.fill_between(fit.n, fit.low, fit.high, color=colour, alpha=0.18, lw=0, zorder=2)
     ax.plot(fit.n, fit.median, color=colour, ls=DASHES[style], label=label, zorder=4)
-    for n, _ in gaps(found):
-        ax.plot(n, -0.055, marker="x", ms=3, mew=0.8, color=colour, ls="none")
+    lost = [n for n, _ in gaps(found)]
+    ax.plot(lost, [-0.055] * len(lost), marker="x", ms=3, mew=0.8, color=colour, ls="none")
 
 
 def _points(ax: Axes, found: FoundThreshold, colour: str, style: int) -> None:
-    for one in pooled(found):
-        shown = one.trials >= FEWEST_FOR_BAR
-        if shown:
-            ends = [one.low, one.high]
-            ax.plot([one.n] * 2, ends, color=colour, lw=0.8, alpha=0.6, zorder=3)
-        ax.plot(
-            one.n,
-            one.rate,
+    pools = pooled(found)
+    barred = [one for one in pools if one.trials >= FEWEST_FOR_BAR]
+    ends = [one.low for one in barred], [one.high for one in barred]
+    ax.vlines([one.n for one in barred], *ends, color=colour, lw=0.8, alpha=0.6, zorder=3)
+    for several, alpha in ((True, 0.95), (False, 0.5)):
+        drawn = [one for one in pools if (one.trials >= FEWEST_FOR_BAR) is several]
+        ax.scatter(
+            [one.n for one in drawn],
+            [one.rate for one in drawn],
+            s=[(1.0 + 0.9 * one.trials**0.5) ** 2 for one in drawn],
             marker=MARKERS[style],
-            ms=1.0 + 0.9 * one.trials**0.5,
             color=colour,
-            mec="white",
-            mew=0.4,
-            alpha=0.95 if shown else 0.5,
+            edgecolors="white",
+            linewidths=0.4,
+            alpha=alpha,
             zorder=5,
             clip_on=False,
         )

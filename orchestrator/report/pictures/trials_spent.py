@@ -86,14 +86,21 @@ def _strip(
     ax: Axes, index: int, row: int, found: FoundThreshold, spent: Spent, colours: list[str]
 ) -> None:
     asked = found.asked
-    for (arm, d, k, n), rounds in spent.items():
-        if (arm, d, k) != (index, asked.d, asked.k):
-            continue
-        for number, trials in rounds.items():
-            height = row + 0.36 * (2 * number / max(len(colours) - 1, 1) - 1)
-            ax.scatter(
-                n, height, s=5 + 3.2 * trials, color=colours[number], alpha=0.85, lw=0, zorder=3
-            )
+    dots = [
+        (n, number, trials)
+        for (arm, d, k, n), rounds in spent.items()
+        if (arm, d, k) == (index, asked.d, asked.k)
+        for number, trials in rounds.items()
+    ]
+    ax.scatter(
+        [n for n, *_ in dots],
+        [row + 0.36 * (2 * number / max(len(colours) - 1, 1) - 1) for _, number, _ in dots],
+        s=[5 + 3.2 * trials for *_, trials in dots],
+        c=[colours[number] for _, number, _ in dots],
+        alpha=0.85,
+        lw=0,
+        zorder=3,
+    )
     one = mark(found)
     if one.low is not None and one.high is not None:
         ax.fill_betweenx([row - 0.46, row + 0.46], one.low, one.high, color=FAINT, alpha=0.3, lw=0)

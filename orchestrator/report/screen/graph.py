@@ -23,6 +23,18 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 Swatch = Literal["mark", "line", "dash", "dot", "dashdot"]
 
+OUTLINES = (
+    "M7.5 5a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
+    "M8 1h8v8h-8z",
+    "M12 0.5l4.8 8.5h-9.6z",
+    "M12 0l5 5l-5 5l-5 -5z",
+    "M12 9.5l4.8 -8.5h-9.6z",
+    "M10.5 0.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+    "M8 2.5l1.5 -1.5l2.5 2.5l2.5 -2.5l1.5 1.5l-2.5 2.5"
+    "l2.5 2.5l-1.5 1.5l-2.5 -2.5l-2.5 2.5l-1.5 -1.5l2.5 -2.5z",
+)
+"""The shapes of `SYMBOLS` as SVG paths, 24 wide and 10 high, for the legend."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -32,6 +44,13 @@ class Key:
     group: str
     colour: Colour
     swatch: Swatch = "mark"
+    shape: int = 0
+    """Which of `SYMBOLS` a mark wears."""
+
+    @property
+    def outline(self) -> str:
+        """The mark as an SVG path."""
+        return OUTLINES[self.shape % len(OUTLINES)]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ def graph(answer: Answer, along: Letter) -> Graph:
     arms = range(len(answer.arms))
     traces = [trace for index in arms for trace in _arm(answer, index, plane)]
     across = [plane.x(one.asked) for arm in answer.arms for one in arm.thresholds] or [1.0]
+    left, right = padded(across, 0.12)
+    if any(len(plane.lines(arm)) > 1 for arm in answer.arms):
+        right *= (right / left) ** 0.15  # room for the names of lines
     low, high = padded([end for trace in traces for end in _reach(trace)] or [1.0, 10.0], 0.08)
     names = [
         name
@@ -43,7 +46,7 @@ def graph(answer: Answer, along: Letter) -> Graph:
     ]
     rests = [trace for index in arms for trace in _residuals(answer, index, plane)]
     layout = {
-        "xaxis": log_axis(plane.across, *padded(across, 0.12), thinned([int(x) for x in across])),
+        "xaxis": log_axis(plane.across, left, right, thinned([int(x) for x in across])),
         "yaxis": log_axis(plane.upward, low, high),
         "annotations": names,
     }
@@ -80,7 +83,7 @@ def _below(layout: Json) -> Json:
 def _legend(answer: Answer) -> tuple[Key, ...]:
     names = words.short_names(answer.arms)
     keys = [
-        Key(f"{names[index]}: {legend_words(arm)}", f"arm {index}", look(index).colour)
+        Key(f"{names[index]}: {legend_words(arm)}", f"arm {index}", look(index).colour, shape=index)
         for index, arm in enumerate(answer.arms)
     ]
     if any(one.theory is not None for arm in answer.arms for one in arm.thresholds):
@@ -165,7 +168,7 @@ def ratios(answer: Answer, along: Letter) -> Graph | None:
         ],
     }
     legend = tuple(
-        Key(pair_name(answer, one), f"pair {index}", look(index).colour)
+        Key(pair_name(answer, one), f"pair {index}", look(index).colour, shape=index)
         for index, one in enumerate(answer.comparisons)
     )
     said = "; ".join(

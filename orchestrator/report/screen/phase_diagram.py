@@ -36,8 +36,11 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     heights = [value for trace in traces for value in trace["y"] if value] or [1.0, 10.0]
     ticks = thinned([int(one) for one in asked]) if plane.whole else None
     low, high = padded(heights, 0.06)
+    left, right = padded(asked, 0.14)
+    if len(plane.lines(arm)) > 1:
+        right *= (right / left) ** 0.15  # room for the names of lines
     layout = {
-        "xaxis": log_axis(plane.across, *padded(asked, 0.14), ticks=ticks),
+        "xaxis": log_axis(plane.across, left, right, ticks=ticks),
         "yaxis": log_axis(plane.upward, low, high),
         "annotations": unknown(arm, plane) + line_names(plane.lines(arm), plane, low, high),
     }

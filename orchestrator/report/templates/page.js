@@ -14,7 +14,14 @@
   function painted(trace, theme) {
     const copy = structuredClone(trace);
     const { meta } = copy;
-    if (meta && meta.scale) copy.marker.colorscale = meta.scale[theme];
+    if (meta && meta.scale) {
+      copy.marker.colorscale = meta.scale[theme];
+      // Beside the picture a colour bar costs a third of a phone's width; below it, nothing.
+      if (narrow.matches)
+        Object.assign(copy.marker.colorbar, {
+          orientation: "h", x: 0.5, xanchor: "center", y: -0.28, yanchor: "top", len: 1,
+        });
+    }
     const colour = meta && meta[theme];
     if (!colour) return copy;
     copy.line = { ...copy.line, color: colour };
@@ -55,6 +62,10 @@
       hovermode: "closest",
       // A finger scrolls the page; a mouse zooms.
       dragmode: coarse.matches ? false : "zoom",
+      // Names of lines stand among the marks, so they bring their own paper.
+      annotations: (layout.annotations || []).map((one) =>
+        one.yref ? one : { ...one, bgcolor: variable("--card"), borderpad: 1, opacity: 0.9 },
+      ),
       xaxis: axis(layout.xaxis),
       yaxis: axis(layout.yaxis),
       ...(layout.yaxis2 && { yaxis2: axis(layout.yaxis2) }),

@@ -298,6 +298,16 @@ def an_answer_with_k(**changes):
     return replace(answer, **changes)
 
 
+def a_small_answer(status="found", **changes):
+    """One arm, three thresholds, few trials: enough to draw everything, quickly."""
+    founds = [a_found(d, 2, 4.0 * d, rounds=2, status=status)[0] for d in (10, 20, 40)]
+    law = None
+    if status == "found":
+        law = a_law(founds, {"d": (1.0, 0.9, 1.1)}, fit=lambda d, k: float(d))
+    arm = an_arm(founds, law)
+    return an_answer(**{"arms": (arm,), "comparisons": (), "rows": (), "gaps": 0, **changes})
+
+
 def an_empty_answer():
     """A sweep that was interrupted before any trial finished: nothing is known."""
     found, _ = a_found(rounds=1)
