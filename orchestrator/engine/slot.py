@@ -78,7 +78,7 @@ class Slot:
 
     def hand(self, pack: Pack) -> None:
         """Put a pack into the actor's queue."""
-        reply = self.actor.train.options(concurrency_group="train").remote(request_of(pack))
+        reply = self.actor.train.remote(request_of(pack))
         self.queue.append(Handed(pack, reply))
 
     def tend(self) -> list[Finished | Lost]:
@@ -96,7 +96,7 @@ class Slot:
                 continue
             handed.stopped = True
             if place:
-                self.actor.drop.options(concurrency_group="pulse").remote(pack_id)
+                self.actor.drop.remote(pack_id)
             else:
                 self.end()
             return [Lost(pack_id, Reason.TIMED_OUT, "stopped", self.at)]
@@ -108,7 +108,7 @@ class Slot:
         It will be in `returned` unless it has begun by then. False when there is none to ask for.
         """
         if self._yielding is None and len(self.queue) > 1 and not self.queue[-1].stopped:
-            drop = self.actor.drop.options(concurrency_group="pulse")
+            drop = self.actor.drop
             self._yielding = self.queue[-1], drop.remote(self.queue[-1].pack.id)
         return self._yielding is not None
 
@@ -152,7 +152,7 @@ class Slot:
         handed.since = now if handed.since is None else handed.since
         if handed.reply is None and self.dead is None and now - handed.asked_at >= _RECALL_S:
             # only the reply may have been lost, so the slot is asked for what it kept of it
-            recall = self.actor.recall.options(concurrency_group="pulse")
+            recall = self.actor.recall
             handed.reply, handed.asked_at = recall.remote(handed.pack.id), now
         if handed.reply is None or not _is_ready(handed.reply):
             return None
@@ -194,7 +194,7 @@ class Slot:
                 self.returned.append(handed.pack)
 
     def _ask(self, what: str, now: float) -> None:
-        method = getattr(self.actor, what).options(concurrency_group="pulse")
+        method = getattr(self.actor, what)
         self._question, self._asked_at = method.remote(), now
         self._unheard_since = now if self._unheard_since is None else self._unheard_since
 

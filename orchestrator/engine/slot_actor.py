@@ -64,16 +64,27 @@ class SlotActor:
             return True
 
 
+_GROUP_OF = {
+    SlotActor.train: "train",
+    SlotActor.pulse: "pulse",
+    SlotActor.hello: "pulse",
+    SlotActor.recall: "pulse",
+    SlotActor.drop: "pulse",
+}
+
+
 def remote_slot(gpus: float, environment: Mapping[str, str]) -> Any:
     """The actor class to start slots from: never restarted, nothing retried; the board decides."""
     import ray
 
+    for method, group in _GROUP_OF.items():  # here, so that this module does without ray
+        ray.method(concurrency_group=group)(method)
     options: dict[str, Any] = {
         "num_cpus": 1,
         "num_gpus": gpus,
         "max_restarts": 0,
         "max_task_retries": 0,
-        "concurrency_groups": {"train": 1, "pulse": 1},
+        "concurrency_groups": dict.fromkeys(_GROUP_OF.values(), 1),
     }
     if environment:
         options["runtime_env"] = {"env_vars": dict(environment)}

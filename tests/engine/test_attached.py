@@ -104,6 +104,12 @@ def test_a_missing_token_is_called_that(token_file):
         RayExecutor(address)
 
 
+def test_a_file_that_holds_no_token_is_called_that(token_file):
+    token_file.write_text("two\nlines")
+    with a_head(token=TOKEN) as address, pytest.raises(ClusterUnreachable, match="holds no token"):
+        RayExecutor(address)
+
+
 def test_authentication_switched_off_here_and_on_there_is_said(token_file, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with (
@@ -140,7 +146,12 @@ def a_cluster(token_file, tmp_path_factory):
             *("--include-dashboard=false", "--disable-usage-stats"),
             f"--temp-dir={home}",
         ],
-        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(home)},
+        env={
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_TMPDIR": str(home),
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or it would listen on every interface
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
