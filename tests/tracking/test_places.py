@@ -1,0 +1,77 @@
+"""Addresses of stores and ledgers, and the command that serves the UI."""
+
+import itertools
+import logging
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import RequestError
+from orchestrator.tracking import ui_command
+from orchestrator.tracking.places import Store, ledger_at, store_at
+from orchestrator.tracking.ui import sweeps_page
+from orchestrator.tracking.writer import Writer
+from tests.tracking.values import a_sweep
+
+
+@pytest.mark.parametrize("form", ["{}", "{}/", "sqlite:///{}/mlflow.db", "file://{}"])
+def test_a_local_store_is_known_by_every_form_of_its_address(form: str, tmp_path: Path):
+    store = store_at(form.format(tmp_path))
+    assert store == Store(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
+    assert store.artifacts == f"file://{tmp_path}/artifacts"
+    assert ledger_at(None, store) == f"sqlite:///{tmp_path}/ledger.db"
+
+
+def test_a_server_is_a_store_without_a_folder():
+    assert store_at("http://127.0.0.1:5000/") == Store("http://127.0.0.1:5000")
+
+
+def test_a_remote_store_without_a_ledger_says_where_it_is_kept(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        url = ledger_at(None, store_at("http://127.0.0.1:5000"))
+    assert url == f"sqlite:///{tmp_path}/mlflow_store/ledger.db"
+    assert "mlflow_store/ledger.db" in caplog.text
+
+
+def test_a_named_ledger_goes_first(tmp_path: Path):
+    store = store_at(str(tmp_path))
+    assert ledger_at(f"{tmp_path}/a.db", store) == f"sqlite:///{tmp_path}/a.db"
+    assert ledger_at(str(tmp_path), store) == f"sqlite:///{tmp_path}/ledger.db"
+    assert ledger_at("postgresql://me@db/x", store) == "postgresql+psycopg://me@db/x"
+
+
+@pytest.mark.parametrize("text", ["ftp://x", "", "sqlite://", "sqlite:///:memory:", "s3://x/y"])
+def test_other_stores_are_refused(text: str):
+    with pytest.raises(RequestError):
+        store_at(text)
+
+
+@pytest.mark.parametrize("text", ["mysql://x", "http://x"])
+def test_other_ledgers_are_refused(text: str, tmp_path: Path):
+    with pytest.raises(RequestError):
+        ledger_at(text, store_at(str(tmp_path)))
+
+
+def test_the_ui_listens_on_loopback_and_names_its_hosts(tmp_path: Path):
+    command, address = ui_command(str(tmp_path), 5055)
+    options = dict(itertools.pairwise(command))
+    assert options["--host"] == "127.0.0.1"
+    assert options["--allowed-hosts"] == "127.0.0.1:5055,localhost:5055"
+    assert "*" not in " ".join(command)
+    assert address == "http://127.0.0.1:5055/"
+
+
+def test_the_ui_opens_on_the_sweeps(store: Store):
+    writer = Writer(store)
+    first = writer.experiment("first")
+    writer.new_sweep(first, a_sweep(), "")
+    query = "searchFilter=tags.%60phasefront.role%60%20%3D%20%27sweep%27"
+    database = store.folder / "mlflow.db"
+    assert sweeps_page(database) == f"#/experiments/{first}/runs?{query}"
+    second = writer.experiment("second")
+    writer.new_sweep(second, a_sweep("f" * 16, started=2000.0), "")
+    both = f"%5B%22{second}%22%2C%22{first}%22%5D"
+    assert sweeps_page(database) == f"#/compare-experiments/s?experiments={both}&{query}"
