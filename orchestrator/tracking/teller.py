@@ -5,7 +5,6 @@ made, figures carry the ledger's times, and the commit tag of a run comes last.
 """
 
 import json
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from orchestrator.tracking.cell_metrics import (
     trial_figures,
 )
 from orchestrator.tracking.database import Database
+from orchestrator.tracking.documents import documents
 from orchestrator.tracking.writer import RunFound, Writer
 
 CONNECTIONS = 8
@@ -116,7 +116,7 @@ class Teller:
 
     def _new_parent(self, record: SweepRecord) -> str:
         parent = self._writer.new_sweep(self._experiment, record, question_of(record.spec_source))
-        for path, text in _documents(record):
+        for path, text in documents(record):
             self._writer.put(parent, path, text.encode())
         return parent
 
@@ -265,22 +265,3 @@ def _count(run: RunFound) -> int:
 
 def _kind(settings: str) -> str:
     return str(json.loads(settings)["kind"])
-
-
-def _documents(record: SweepRecord) -> list[tuple[str, str]]:
-    """The experiment as written and as understood, and the plug-in files it came with."""
-    documents = [(f"plugins/{name}.py", source) for name, source in record.plugins]
-    if record.spec_source:
-        documents.append((f"spec/as_written{_suffix(record.spec_source)}", record.spec_source))
-    understood = json.dumps(json.loads(record.spec_json), indent=2)
-    return [*documents, ("spec/as_understood.json", understood)]
-
-
-def _suffix(source: str) -> str:
-    for suffix, read in ((".json", json.loads), (".toml", tomllib.loads)):
-        try:
-            read(source)
-            return suffix
-        except ValueError:
-            pass
-    return ".yaml"
