@@ -176,7 +176,7 @@ def _farthest(comparison: Comparison) -> Farthest | None:
 
 def _gap(first: str, second: str, letter: str, gap: float, low: float, high: float) -> str:
     said = (
-        f"Exponent of {letter}, {first} minus {second}: "
+        f"Apparent exponent of {letter}, {first} minus {second}: "
         f"{words.exponent_value(gap)} ({words.between_exponents(low, high)})."
     )
     if low > 0 or high < 0:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from orchestrator.answer import ArmAnswer
 from orchestrator.inference.threshold import Interval, Law, Threshold
@@ -153,7 +154,7 @@ def law_sentence(arm: ArmAnswer) -> str:
         for name, one in law.exponents.items()
     )
     said = f"The data prefer a {family}" + (f" with exponent {exponents}" if exponents else "")
-    return f"{said}. {_evidence(law)}"
+    return f"{said}. {_evidence(law)}{_apparent(arm, level)}"
 
 
 def _evidence(law: Law) -> str:
@@ -168,6 +169,18 @@ def _evidence(law: Law) -> str:
     )
 
 
+def _apparent(arm: ArmAnswer, level: str) -> str:
+    """The apparent powers, where the family preferred is not one of powers already."""
+    if arm.power is None or arm.law is None or arm.law.family == "power" or not arm.power.exponents:
+        return ""
+    powers = "; ".join(
+        f"{exponent_value(one.value)} in {name} "
+        f"({level} interval {between_exponents(one.low, one.high)})"
+        for name, one in arm.power.exponents.items()
+    )
+    return f" Over this range it looks like a power of {powers}."
+
+
 def _share(weight: float) -> str:
     return "> 0.99" if 0.995 <= weight < 1 else f"{weight:.2f}"
 
@@ -178,12 +191,31 @@ def confidence(arm: ArmAnswer) -> float:
 
 
 def short_names(arms: Sequence[ArmAnswer]) -> list[str]:
-    """What tells the arms apart: the learner's kind, else the target's, else the whole label."""
-    for plugin in ("learner", "target"):
-        kinds = [str(getattr(arm, plugin).get("kind", "")) for arm in arms]
-        if all(kinds) and len(set(kinds)) == len(kinds):
-            return kinds
-    return [arm.label for arm in arms]
+    """What tells the arms apart and nothing more: `two_layer`, `width = 64`; else whole labels."""
+    if len(arms) == 1:
+        return [str(arms[0].learner.get("kind", arms[0].label))]
+    targets = _differences([arm.target for arm in arms])
+    learners = _differences([arm.learner for arm in arms])
+    names = [
+        " · ".join(part for part in pair if part) for pair in zip(targets, learners, strict=True)
+    ]
+    return names if all(names) and len(set(names)) == len(names) else [arm.label for arm in arms]
+
+
+def _differences(plugins: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each plug-in's kind where kinds differ, and its settings that differ within its kind."""
+    kinds = {plugin.get("kind") for plugin in plugins}
+    names = []
+    for plugin in plugins:
+        kin = [other for other in plugins if other.get("kind") == plugin.get("kind")]
+        told = [
+            f"{name} = {value}"
+            for name, value in plugin.items()
+            if any(other.get(name) != value for other in kin)
+        ]
+        kind = str(plugin.get("kind")) if len(kinds) > 1 else ""
+        names.append(f"{kind}({', '.join(told)})" if kind and told else kind or ", ".join(told))
+    return names
 
 
 def n_axis(arms: Sequence[ArmAnswer]) -> str:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -78,13 +79,31 @@ def test_a_law_that_is_not_decisive_says_so():
     assert "1.00 in d (95\u202f% interval 0.90 to 1.10)" in words.law_sentence(decisive)
 
 
+def test_another_family_also_says_how_it_looks_as_a_power():
+    founds = [a_found(d, n_star=4.0 * d)[0] for d in (10, 20, 40)]
+    law = a_law(founds, {"C(d,k)": (1.02, 0.96, 1.08)}, family="binomial")
+    power = a_law(founds, {"d": (1.93, 1.85, 2.01)})
+    said = words.law_sentence(an_arm(founds, law, power=power))
+    assert "1.02 in C(d,k)" in said
+    assert "looks like a power of 1.93 in d (95\u202f% interval 1.85 to 2.01)" in said
+
+
 def test_arms_go_by_what_tells_them_apart():
     net, kernel = an_arm([], None, "two_layer"), an_arm([], None, "kernel_ridge")
     assert words.short_names([net, kernel]) == ["two_layer", "kernel_ridge"]
     dense = an_arm([], None, "two_layer", target="dense_parity")
     assert words.short_names([net, dense]) == ["sparse_parity", "dense_parity"]
-    wide = an_arm([], None, "two_layer", label="sparse_parity · two_layer(width=64)")
-    assert words.short_names([net, wide]) == [net.label, wide.label]
+    widths = [
+        replace(net, learner={"kind": "two_layer", "width": width, "batch": 32})
+        for width in (64, 256)
+    ]
+    assert words.short_names(widths) == ["width = 64", "width = 256"]
+    assert words.short_names([*widths, kernel]) == [
+        "two_layer(width = 64)",
+        "two_layer(width = 256)",
+        "kernel_ridge",
+    ]
+    assert words.short_names([net, net]) == [net.label, net.label]
 
 
 @pytest.mark.parametrize(

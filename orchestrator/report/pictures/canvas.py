@@ -117,6 +117,15 @@ def shortened(text: str, width: int, lines: int = 3) -> str:
     return "\n".join(wrapped)
 
 
+LEGEND_LINE_IN = 0.16
+"""Height of a line of a legend, inches: 6.8 points of type with their leading (measured)."""
+
+
+def legend_in(labels: Sequence[str]) -> float:
+    """Height in inches that a legend of one column takes."""
+    return LEGEND_LINE_IN * sum(1 + label.count("\n") for label in labels)
+
+
 def provenance(figure: Figure, answer: Answer, *notes: str) -> None:
     """Write under the figure its notes, its sweep, what counts as success, how much was tried."""
     facts = (

@@ -14,6 +14,7 @@ from orchestrator.report.pictures.canvas import (
     COLUMN_IN,
     FAINT,
     INK,
+    legend_in,
     padded,
     plain_log,
     provenance,
@@ -37,13 +38,15 @@ AXIS = {"d": "dimension d", "k": "complexity k"}
 
 def draw(answer: Answer, along: Letter) -> Figure:
     """All arms in one panel on log axes, and below it the residuals of the fitted laws."""
-    figure = Figure(figsize=(1.35 * COLUMN_IN, 4.6), layout="constrained")
+    handles = _handles(answer)
+    height_in = 4.2 + legend_in([str(handle.get_label()) for handle in handles])
+    figure = Figure(figsize=(1.35 * COLUMN_IN, height_in), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
     draw_laws(upper, answer, along)
     _residuals(lower, answer, along)
     lower.set_xlabel(AXIS[along])
     upper.set_ylabel(words.n_star_axis(answer.arms))
-    figure.legend(handles=_handles(answer), loc="outside upper left", ncols=1)
+    figure.legend(handles=handles, loc="outside upper left", ncols=1)
     level = words.percent(words.confidence(answer.arms[0])) if answer.arms else ""
     provenance(
         figure,
@@ -114,7 +117,7 @@ def _handles(answer: Answer) -> list[Line2D]:
                 color=style.colour.light,
                 marker=style.marker,
                 ms=4.2,
-                label=f"{shortened(arm.label, 46)}: {legend_words(arm)}",
+                label=shortened(f"{arm.label}: {legend_words(arm)}", 74),
             )
         )
     if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):

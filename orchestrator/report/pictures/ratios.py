@@ -9,6 +9,7 @@ from orchestrator.report.marks import look
 from orchestrator.report.pictures.canvas import (
     COLUMN_IN,
     FAINT,
+    legend_in,
     padded,
     plain_log,
     provenance,
@@ -18,7 +19,7 @@ from orchestrator.report.pictures.canvas import (
 from orchestrator.report.pictures.law import AXIS
 from orchestrator.report.pictures.threshold_mark import draw_mark
 from orchestrator.report.series import Letter, Mark, letters
-from orchestrator.report.words import confidence, count, percent
+from orchestrator.report.words import confidence, count, percent, short_names
 
 
 def draw(answer: Answer) -> Figure | None:
@@ -26,13 +27,15 @@ def draw(answer: Answer) -> Figure | None:
     if not any(comparison.ratios for comparison in answer.comparisons):
         return None
     along = letters(answer)[0]
-    figure = Figure(figsize=(1.35 * COLUMN_IN, 3.3), layout="constrained")
+    handles = _handles(answer)
+    height_in = 3.1 + legend_in([str(handle.get_label()) for handle in handles])
+    figure = Figure(figsize=(1.35 * COLUMN_IN, height_in), layout="constrained")
     ax = figure.subplots()
     ax.axhline(1, color=FAINT, lw=0.8)
     for index, comparison in enumerate(answer.comparisons):
         _pair(ax, comparison, index, along, len(answer.comparisons))
     _axes(ax, answer, along)
-    figure.legend(handles=_handles(answer), loc="outside upper left", ncols=1)
+    figure.legend(handles=handles, loc="outside upper left", ncols=1)
     provenance(
         figure,
         answer,
@@ -89,12 +92,13 @@ def _handles(answer: Answer) -> list[Line2D]:
             color=look(i).colour.light,
             marker=look(i).marker,
             ms=4,
-            label=_name(answer, one),
+            label=shortened(pair_name(answer, one), 74),
         )
         for i, one in enumerate(answer.comparisons)
     ]
 
 
-def _name(answer: Answer, comparison: Comparison) -> str:
-    first, second = (answer.arms[i].label for i in (comparison.first, comparison.second))
-    return f"{shortened(first, 34)} over {shortened(second, 34)}"
+def pair_name(answer: Answer, comparison: Comparison) -> str:
+    """`two_layer over kernel_ridge`."""
+    names = short_names(answer.arms)
+    return f"{names[comparison.first]} over {names[comparison.second]}"

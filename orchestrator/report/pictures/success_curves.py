@@ -1,5 +1,7 @@
 """Success against n: what was tried, with intervals, and the fitted curves with their bands."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -7,13 +9,24 @@ from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
 from orchestrator.inference.threshold import Asked
 from orchestrator.report import words
 from orchestrator.report.marks import DASHES, MARKERS, Colour, shades
-from orchestrator.report.pictures.canvas import FAINT, padded, panels, plain_log, provenance
+from orchestrator.report.pictures.canvas import (
+    FAINT,
+    LEGEND_LINE_IN,
+    padded,
+    panels,
+    plain_log,
+    provenance,
+)
 from orchestrator.report.series import FEWEST_FOR_BAR, band, gaps, letters, lines, pooled
+
+LEGEND_COLUMNS = 3
 
 
 def draw(answer: Answer) -> Figure:
     """One panel per arm; colour follows d (or k), dashes and markers follow k where both vary."""
-    figure, axes = panels(answer.arms, height_in=3.0)
+    most = max((len(arm.thresholds) for arm in answer.arms), default=1)
+    height_in = 2.6 + LEGEND_LINE_IN * math.ceil(most / LEGEND_COLUMNS)
+    figure, axes = panels(answer.arms, height_in=height_in)
     for ax, arm in zip(axes, answer.arms, strict=True):
         _panel(ax, arm, looks(answer, arm))
         ax.set_xlabel(words.n_axis([arm]))
@@ -66,7 +79,7 @@ def _panel(ax: Axes, arm: ArmAnswer, look: dict[Asked, tuple[Colour, int]]) -> N
         ax.legend(
             loc="upper center",
             bbox_to_anchor=(0.5, -0.17),
-            ncols=3 if both else 5,
+            ncols=LEGEND_COLUMNS if both else LEGEND_COLUMNS + 2,
             columnspacing=1.1,
             handlelength=1.4,
         )

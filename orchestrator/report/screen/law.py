@@ -6,6 +6,7 @@ from orchestrator.report.marks import Colour, look
 from orchestrator.report.pictures.canvas import padded, thinned
 from orchestrator.report.pictures.law import AXIS, legend_words, less_one
 from orchestrator.report.pictures.phase_diagram import Plane
+from orchestrator.report.pictures.ratios import pair_name
 from orchestrator.report.screen.graph import (
     FAINT,
     SYMBOLS,
@@ -177,12 +178,6 @@ def ratios(answer: Answer, along: Letter) -> Graph | None:
     )
     alt = f"Ratio of thresholds against {AXIS[along]}. {said}."
     return Graph(f"ratios-{along}", "Ratios of thresholds", alt, traces, layout, legend)
-
-
-def pair_name(answer: Answer, comparison: Comparison) -> str:
-    """`two_layer over kernel_ridge`."""
-    names = words.short_names(answer.arms)
-    return f"{names[comparison.first]} over {names[comparison.second]}"
 
 
 def _ratio(comparison: Comparison, index: int, along: Letter) -> Json:
