@@ -145,6 +145,8 @@ def _goal(posterior: Posterior, i: int, target: Array, tolerance: float) -> _Goa
     middle = math.exp(posterior.quantile(i, 0.5))
     if slope / middle > 2.0:
         wanted = max(wanted, 0.04 / middle**2)
+    # unsettled although narrow (near an end of its range, say): there is still something to learn
+    wanted = min(wanted, 0.8 * variance)
     width = max(1 / slope, 0.5 / middle)
     return _Goal(i, variance, wanted, math.sqrt(variance) < BRACKETED * width)
 

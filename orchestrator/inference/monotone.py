@@ -47,6 +47,7 @@ def _evidence(logs: Array) -> tuple[float, float]:
     """Log evidence of never falling and of falling once: logs is (points, levels)."""
     likelihood = np.exp(logs)
     rise, fall = _moves(LEVELS[None, :] > LEVELS[:, None]), _moves(_is_fall())
+    rise[-1, -1] = 1.0  # the highest level can only stay
     stay = (1 - MOVE) * np.eye(len(LEVELS)) + MOVE * rise
     places = len(logs) - 1
     before = likelihood[0] / len(LEVELS)
@@ -68,7 +69,5 @@ def _is_fall() -> NDArray[np.bool_]:
 
 
 def _moves(allowed: NDArray[np.bool_]) -> Array:
-    """Uniform over the allowed next levels; a level without any stays where it is or is lost."""
-    counts = allowed.sum(1, keepdims=True)
-    uniform = allowed / np.maximum(counts, 1)
-    return np.asarray(uniform)
+    """Uniform over the allowed next levels; zero from a level that has none."""
+    return np.asarray(allowed / np.maximum(allowed.sum(1, keepdims=True), 1))

@@ -5,6 +5,7 @@ coarse pass, equidistributing a flattened copy of the density just found. Everyt
 rows: one row per cell.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-FLATTEN = 0.2
-"""Power of the density that nodes follow: a Gaussian's outermost core node then lies beyond five
-of its standard deviations, and 50 core nodes are 0.11 of one apart. Chosen by hand."""
-
-UNIFORM_SHARE = 0.25
-"""Share of nodes spread over the whole reach, whatever is known."""
+FLATTENED = ((0.6, 0.4), (0.2, 0.4))
+"""(power, share): shares of the nodes follow powers of the density. The small power reaches beyond
+five standard deviations of a Gaussian core; the larger one keeps the core resolved when faint tails
+are a thousand times longer than it. The rest is spread evenly over the reach. Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,16 @@ def evenly(low: Array, high: Array, count: int) -> Nodes:
     return _weighted(np.linspace(low, high, count, axis=1))
 
 
+def seeded(low: Array, high: Array, count: int, seeds: Sequence[Array]) -> Nodes:
+    """`count` nodes per row, from low: (C,) to high: (C,): the row's seeds, the rest evenly."""
+    rows = []
+    for start, end, row in zip(low, high, seeds, strict=True):
+        inside = np.unique(row[(row > start) & (row < end)])
+        even = np.linspace(start, end, count - len(inside))
+        rows.append(np.sort(np.concatenate([even, inside])))
+    return _weighted(np.stack(rows))
+
+
 def refined(nodes: Nodes, masses: Array) -> Nodes:
     """As many nodes, moved to where the masses: (C, G) found on `nodes` lie.
 
@@ -42,18 +51,21 @@ def refined(nodes: Nodes, masses: Array) -> Nodes:
     density = masses / nodes.weights
     padded = np.pad(density, ((0, 0), (1, 1)), mode="edge")
     dilated = np.maximum(np.maximum(padded[:, :-2], padded[:, 2:]), density)
-    monitor = (dilated / dilated.max(1, keepdims=True)) ** FLATTEN
-    rows = [_equidistributed(x, row) for x, row in zip(nodes.x, monitor, strict=True)]
+    peaked = dilated / dilated.max(1, keepdims=True)
+    rows = [_equidistributed(x, row) for x, row in zip(nodes.x, peaked, strict=True)]
     return _weighted(np.stack(rows))
 
 
-def _equidistributed(x: Array, monitor: Array) -> Array:
-    """Positions of equal shares of the monitor's integral, mixed with equal shares of length."""
+def _equidistributed(x: Array, density: Array) -> Array:
+    """Positions of equal shares of a mixture of the flattened densities and plain length."""
     steps = np.diff(x)
-    integral = np.concatenate([[0.0], np.cumsum(steps * (monitor[1:] + monitor[:-1]) / 2)])
-    length = (x - x[0]) / (x[-1] - x[0])
-    share = (1 - UNIFORM_SHARE) * integral / integral[-1] + UNIFORM_SHARE * length
-    return np.interp(np.linspace(0.0, 1.0, len(x)), share, x)
+    rest = 1 - sum(share for _, share in FLATTENED)
+    total = rest * (x - x[0]) / (x[-1] - x[0])
+    for power, share in FLATTENED:
+        flat = density**power
+        integral = np.concatenate([[0.0], np.cumsum(steps * (flat[1:] + flat[:-1]) / 2)])
+        total += share * integral / integral[-1]
+    return np.interp(np.linspace(0.0, 1.0, len(x)), total, x)
 
 
 def _weighted(x: Array) -> Nodes:
@@ -62,6 +74,14 @@ def _weighted(x: Array) -> Nodes:
     weights[:, :-1] += steps / 2
     weights[:, 1:] += steps / 2
     return Nodes(x, weights)
+
+
+def coarseness(nodes: Nodes, masses: Array) -> Array:
+    """Typical node spacing where the masses are, in standard deviations of the rows: (C,)."""
+    mean = (masses * nodes.x).sum(1, keepdims=True)
+    variance = (masses * (nodes.x - mean) ** 2).sum(1)
+    spacing = (masses * nodes.weights**2).sum(1)
+    return np.asarray(np.sqrt(spacing / np.maximum(variance, 1e-300)))
 
 
 def distribution(nodes: Nodes, masses: Array) -> Array:

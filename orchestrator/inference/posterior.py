@@ -44,7 +44,7 @@ class Posterior:
 
     H settings with `weights` (H,) and `forms` (H); for each a Gaussian over (m, l) of the C cells
     that carries how cells depend on each other (`mean`, `covariance`), and each cell's own
-    distribution `masses` (H, C, G, S) on the nodes `m` (C, G) and `l` (C, S).
+    distribution `masses` (C, H, G, S) on the nodes `m` (C, G) and `l` (C, S).
     """
 
     asked: tuple[Asked, ...]
@@ -164,7 +164,7 @@ class Posterior:
         slant = np.clip(correlation[own, own + count], -0.9999, 0.9999)
         residual = (standard[:, count:] - slant * standard[:, :count]) / np.sqrt(1 - slant**2)
         at_m, at_l = norm.cdf(standard[:, :count]), norm.cdf(residual)
-        cumulative = distribution(self.m, self.masses[h].sum(2))
+        cumulative = distribution(self.m, self.masses[:, h].sum(2))
         m, l = np.empty_like(at_m), np.empty_like(at_l)
         for cell in range(count):
             x = self.m.x[cell]
@@ -175,7 +175,7 @@ class Posterior:
 
     def _conditional(self, h: int, cell: int, node: NDArray[np.int64], share: Array) -> Array:
         """Quantiles of l given the node of m, one per draw."""
-        rows = self.masses[h, cell] + 1e-300
+        rows = self.masses[cell, h] + 1e-300
         cumulative = np.cumsum(rows, axis=1)
         cumulative = (cumulative - rows / 2) / cumulative[:, -1:]
         table = cumulative[node]
@@ -197,7 +197,7 @@ class Posterior:
 
     @cached_property
     def _m_masses(self) -> Array:
-        masses = np.einsum("h,hcgs->cg", self.weights, self.masses)
+        masses = np.einsum("h,chgs->cg", self.weights, self.masses)
         return np.asarray(masses / masses.sum(1, keepdims=True))
 
     @cached_property
@@ -206,12 +206,12 @@ class Posterior:
 
     @cached_property
     def _l_cumulative(self) -> Array:
-        return distribution(self.l, np.einsum("h,hcgs->cs", self.weights, self.masses))
+        return distribution(self.l, np.einsum("h,chgs->cs", self.weights, self.masses))
 
     def _atoms(self, cell: int) -> tuple[Array, Array, NDArray[np.int64]]:
         """Nodes (m, l, form) of one cell, as often as their mass deserves: (ATOMS,) each."""
-        masses = (self.weights[:, None, None] * self.masses[:, cell]).ravel()
+        masses = (self.weights[:, None, None] * self.masses[cell]).ravel()
         shares = (np.arange(ATOMS) + 0.5) / ATOMS * masses.sum()
         chosen = np.searchsorted(np.cumsum(masses), shares).clip(0, len(masses) - 1)
-        h, g, s = np.unravel_index(chosen, self.masses[:, cell].shape)
+        h, g, s = np.unravel_index(chosen, self.masses[cell].shape)
         return self.m.x[cell][g], self.l.x[cell][s], h

@@ -20,7 +20,7 @@ from orchestrator.inference.threshold import Asked
 Array = NDArray[np.float64]
 Cell = tuple[int, int]
 
-SCALES = (0.01, 0.04, 0.15, 0.6)
+SCALES = (0.02, 0.07, 0.25, 0.9)
 """Scales of the remainder in nats, averaged over: from exact laws to none. Chosen by hand."""
 
 EXPONENT_SD = 1.5

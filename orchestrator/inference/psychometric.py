@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.coupling import Coupled, couple
-from orchestrator.inference.likelihood import Counts, table
+from orchestrator.inference.likelihood import Counts, likely_gaps, table
 from orchestrator.inference.link import FORMS, Form, admissible
-from orchestrator.inference.nodes import Nodes, evenly, refined
+from orchestrator.inference.nodes import Nodes, coarseness, evenly, refined, seeded
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.prior import SCALES, Cell, Prior, prior
 from orchestrator.inference.threshold import Asked, Tally
@@ -36,8 +36,14 @@ M_NODES, L_NODES = 64, 14
 """Nodes of log n_star and of log s per cell. Doubling both moves interval ends by under 1% of
 their width in the tests."""
 
-COARSE_PASSES = 3
-"""Passes that only move the nodes: a core node spacing shrinks up to tenfold in each."""
+COARSE_PASSES = 8
+"""Most passes that only move the nodes; spacing shrinks up to tenfold in each, three are usual."""
+
+SEEDED_GAPS = 6
+"""Gaps between tested n that get nodes of their own in the first pass."""
+
+FINE_ENOUGH = 0.4
+"""Node spacing, in posterior standard deviations, at which the nodes rest. Chosen by hand."""
 
 COARSE_FORMS, COARSE_SCALES = (0, 5), (1, 3)
 """Settings of the coarse passes: a clean and a lapsing curve, a tight and a loose law."""
@@ -129,7 +135,7 @@ def _fit(
         weights=weights[kept] / weights[kept].sum(),
         mean=coupled.mean[kept],
         covariance=coupled.covariance[kept],
-        masses=coupled.masses[kept],
+        masses=coupled.masses[:, kept],
         m=m,
         l=l,
     )
@@ -147,7 +153,8 @@ def _placed(
 ) -> tuple[Nodes, Nodes]:
     """Nodes of m and of l for each cell, moved by coarse passes to where the posterior is."""
     flat = np.full(len(counts), LOG_SLOPES[0]), np.full(len(counts), LOG_SLOPES[1])
-    m = evenly(believed.reach[:, 0], believed.reach[:, 1], M_NODES)
+    seeds = [likely_gaps(cell, SEEDED_GAPS) for cell in counts]
+    m = seeded(believed.reach[:, 0], believed.reach[:, 1], M_NODES, seeds)
     l = evenly(*flat, L_NODES)
     if not any(len(cell.log_n) for cell in counts):
         return m, l
@@ -155,8 +162,12 @@ def _placed(
     settings = [(f, c) for f in range(len(few)) for c in COARSE_SCALES]
     for _ in range(COARSE_PASSES):
         coupled, weights = _averaged(believed, counts, few, settings, level, m, l)
-        masses = np.einsum("h,hcgs->cgs", 0.9 * weights + 0.1 / len(weights), coupled.masses)
-        m, l = refined(m, masses.sum(2)), refined(l, masses.sum(1))
+        masses = np.einsum("h,chgs->cgs", 0.9 * weights + 0.1 / len(weights), coupled.masses)
+        along = masses.sum(2)
+        rough = coarseness(m, along).max()
+        m, l = refined(m, along), refined(l, masses.sum(1))
+        if rough < FINE_ENOUGH:
+            break
     return m, l
 
 
@@ -173,7 +184,7 @@ def _averaged(
     likelihood = table(counts, forms, level, m, l)
     observed = np.array([len(cell.log_n) > 0 for cell in counts])
     covariance = believed.select([scale for _, scale in settings])
-    chosen = likelihood[[form for form, _ in settings]]
+    chosen = likelihood[:, [form for form, _ in settings]]
     coupled = couple(believed.mean, covariance, chosen, m, l, observed)
     logs = coupled.log_evidence + np.log([forms[form].weight for form, _ in settings])
     weights = np.exp(logs - logs.max())

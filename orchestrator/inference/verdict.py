@@ -2,8 +2,9 @@
 
 `below_range` and `above_range` say that success at the range's low end already reaches the level,
 or at its high end does not yet, with probability at least `confidence`; `not_sharp` that the slope
-is under `GENTLE`; `not_monotone` that success falls again (`monotone`). `found` needs an interval
-inside the range; everything else is `undecided`.
+is under `GENTLE`; `not_monotone` that success falls again (`monotone`). `found` needs a trial of
+its own and at least `confidence` of its probability inside the range; everything else is
+`undecided`, with what is known so far, if only from other cells.
 """
 
 import math
@@ -21,7 +22,7 @@ GENTLE = 0.5
 threshold anyone would quote. Chosen by hand."""
 
 OWN_TRIALS = 8
-"""Answered trials a cell needs before its neighbours' word counts as its own. Chosen by hand."""
+"""Answered trials a cell needs before it is settled, whatever its neighbours say. By hand."""
 
 GAPS_ALLOWED = 0.1
 """Share of gaps inside the transition above which a threshold is undecided (DESIGN.md 8)."""
@@ -29,29 +30,37 @@ GAPS_ALLOWED = 0.1
 
 def judged(posterior: "Posterior", i: int) -> Threshold:
     """The i-th asked threshold with its status and interval, in the units of n."""
-    ask = posterior.asked[i]
+    ask, sure = posterior.asked[i], posterior.confidence
     own = [t for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k)]
     trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
-
-    sure = posterior.confidence
     answer = Threshold(ask.d, ask.k, "undecided", None, None, None, sure, trials, gaps)
-    if trials == 0:
+    if not posterior.tallies:
         return answer
-    if chance_of_a_fall(own) >= sure:
-        return replace(answer, status="not_monotone")
-    if posterior.below(i, math.log(ask.low)) >= sure:
-        high = math.exp(posterior.quantile(i, sure))
-        return replace(answer, status="below_range", high=high)
-    if 1 - posterior.below(i, math.log(ask.high)) >= sure:
-        low = math.exp(posterior.quantile(i, 1 - sure))
-        return replace(answer, status="above_range", low=low)
+    if trials:
+        if chance_of_a_fall(own) >= sure:
+            return replace(answer, status="not_monotone")
+        if posterior.below(i, math.log(ask.low)) >= sure:
+            high = math.exp(posterior.quantile(i, sure))
+            return replace(answer, status="below_range", high=high)
+        if 1 - posterior.below(i, math.log(ask.high)) >= sure:
+            low = math.exp(posterior.quantile(i, 1 - sure))
+            return replace(answer, status="above_range", low=low)
+        if posterior.gentler(i, math.log(GENTLE)) >= sure:
+            return replace(answer, status="not_sharp", n10_n90=posterior.spread(i))
+    return _located(posterior, i, answer)
+
+
+def _located(posterior: "Posterior", i: int, answer: Threshold) -> Threshold:
+    """The answer with its interval: found where it lies in the range on the cell's own word."""
+    n_star, low, high = interval(posterior, i)
     spread = posterior.spread(i)
-    if posterior.gentler(i, math.log(GENTLE)) >= sure:
-        return replace(answer, status="not_sharp", n10_n90=spread)
-    n_star, low, high = _interval(posterior, i)
     answer = replace(answer, n_star=n_star, low=low, high=high, n10_n90=spread)
-    decided = _is_found(posterior, i, trials) and _gap_share(posterior, i, spread) <= GAPS_ALLOWED
-    return replace(answer, status="found") if decided else answer
+    ask = posterior.asked[i]
+    outside = posterior.below(i, math.log(ask.low)) + 1 - posterior.below(i, math.log(ask.high))
+    narrow = _is_narrow(posterior, n_star, low, high)
+    inside = outside <= 1 - posterior.confidence or (narrow and ask.low <= n_star <= ask.high)
+    answered = _gap_share(posterior, i, spread) <= GAPS_ALLOWED
+    return replace(answer, status="found") if answer.trials and inside and answered else answer
 
 
 def is_settled(posterior: "Posterior", i: int) -> bool:
@@ -61,13 +70,16 @@ def is_settled(posterior: "Posterior", i: int) -> bool:
     interval is narrow, or once gaps outnumber answers: asking again would make more gaps.
     """
     threshold = posterior.threshold(i)
-    if threshold.status not in ("found", "undecided"):
-        return True
     if threshold.gaps > max(threshold.trials, 2 * OWN_TRIALS):
         return True
-    if not _is_found(posterior, i, threshold.trials):
+    if threshold.trials < OWN_TRIALS:
         return False
-    n_star, low, high = _interval(posterior, i)
+    if threshold.status not in ("found", "undecided"):
+        return True
+    return _is_narrow(posterior, *interval(posterior, i))
+
+
+def _is_narrow(posterior: "Posterior", n_star: float, low: float, high: float) -> bool:
     return high - low <= 2 * posterior.tolerance * n_star or in_one_step(low, high)
 
 
@@ -76,13 +88,7 @@ def in_one_step(low: float, high: float) -> bool:
     return high <= math.floor(low) + 1
 
 
-def _is_found(posterior: "Posterior", i: int, trials: int) -> bool:
-    ask = posterior.asked[i]
-    outside = posterior.below(i, math.log(ask.low)) + 1 - posterior.below(i, math.log(ask.high))
-    return trials >= OWN_TRIALS and outside <= 1 - posterior.confidence
-
-
-def _interval(posterior: "Posterior", i: int) -> tuple[float, float, float]:
+def interval(posterior: "Posterior", i: int) -> tuple[float, float, float]:
     """n_star with its ends: quantiles, or one integer step where that holds enough mass.
 
     Refits with gaps filled in that leave the interval widen it.
