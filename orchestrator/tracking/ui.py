@@ -45,7 +45,8 @@ def sweeps_page(database: Path) -> str:
     found = _experiments(database)
     if not found:
         return ""
-    query = f"searchFilter={quote(f'tags.`{names.ROLE}` = ' + repr('sweep'), safe='')}"
+    chosen = quote(f"tags.`{names.ROLE}` = 'sweep'", safe="")
+    query = f"searchFilter={chosen}&workflowType=machine_learning"
     if len(found) == 1:
         return f"#/experiments/{found[0]}/runs?{query}"
     every = quote(json.dumps(found, separators=(",", ":")), safe="")

@@ -68,7 +68,9 @@ def test_the_ui_opens_on_the_sweeps(store: Store):
     writer = Writer(store)
     first = writer.experiment("first")
     writer.new_sweep(first, a_sweep(), "")
-    query = "searchFilter=tags.%60phasefront.role%60%20%3D%20%27sweep%27"
+    query = (
+        "searchFilter=tags.%60phasefront.role%60%20%3D%20%27sweep%27&workflowType=machine_learning"
+    )
     database = store.folder / "mlflow.db"
     assert sweeps_page(database) == f"#/experiments/{first}/runs?{query}"
     second = writer.experiment("second")
