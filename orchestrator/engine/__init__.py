@@ -1,8 +1,8 @@
 """Executors: where packs run. Ray is imported only here, and only when a `RayExecutor` is made.
 
-`InlineExecutor` is the reference behaviour. `RayExecutor` keeps slot actors, each with the pack that
-it trains and the next one behind it, so that no slot idles while the driver thinks; a pack behind a
-long one is fetched back when another slot runs dry. Ray retries nothing and restarts nothing.
+`InlineExecutor` is the reference behaviour. `RayExecutor` keeps slot actors, each with the pack
+that it trains and the next one behind it, so that no slot idles while the driver thinks; a pack
+behind a long one is fetched back when another slot runs dry. Ray retries and restarts nothing.
 
 What faults do to slot actors, measured through `RayExecutor` on ray 2.60 (two cores shared with
 others at load 6, where a worker needs 4 s to import torch; one to three runs each):
@@ -13,7 +13,7 @@ others at load 6, where a worker needs 4 s to import torch; one to three runs ea
 | asleep, or swallowing exceptions, past a deadline of 2 s | nothing | 2.01 s | 2.03 s | 6.4-7.2 s |
 | holding the interpreter's lock, lease 5 s | nothing | 5.5 s | 5.5 s | 8.2 s |
 | worker SIGSTOP, lease 5 s | nothing | 5.5 s | 10.5 s | 12.7 s |
-| reply lost (`RAY_testing_rpc_failure`) | `ActorUnavailableError` after 1.7 s | never | lives | at once |
+| reply lost (`RAY_testing_rpc_failure`) | `ActorUnavailableError`, 1.7 s | never | lives | |
 | memory monitor | `OutOfMemoryError` | 2.8 s after the start | at once | |
 | raylet or GCS kill -9 | nothing for 13 s, or at all | | | driver told after 20 s |
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from orchestrator.engine.embedded import _base, _reap
 
@@ -18,7 +19,8 @@ DRIVER = """
 import sys, time
 import psutil
 from orchestrator.engine import RayExecutor
-from tests.engine.standins import PLUGINS, a_pack, fact_of
+from orchestrator.engine.slot import Slot
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
 
 executor = RayExecutor(None, 1, 0.0, PLUGINS, pulse_s=0.5)
 log = sys.argv[1]
@@ -32,6 +34,21 @@ if sys.argv[2] == "close":
     executor.close()
     print("LEFT", len([child for child in children if child.is_running()]), len(children) > 5)
     print("HOME", executor._ray.home.exists())
+elif sys.argv[2] == "lose":
+    lost = []
+    receipt_of = Slot._receipt_of
+    def watched(slot, handed):
+        before, receipt = handed.reply, receipt_of(slot, handed)
+        if before is not None and handed.reply is None and receipt is None:
+            lost.append(handed)
+        return receipt
+    Slot._receipt_of = watched
+    packs = [a_pack(log=f"{log}{number}") for number in range(16)]
+    for pack in packs:
+        executor.start(pack)
+    found = facts_of(executor, *packs, patience_s=300.0)
+    print("FACTS", {type(fact).__name__ for (fact,) in found.values()}, "LOST REPLIES", bool(lost))
+    executor.close()
 else:
     executor.start(a_pack(how="sleep", seconds=600.0, log=log))
     while True:
@@ -58,19 +75,20 @@ def test_a_driver_prints_nothing_of_rays_and_leaves_nothing_of_it(tmp_path):
     assert driver.returncode == 0
 
 
-def test_a_reply_lost_on_the_way_is_asked_for_and_not_trained_again(tmp_path):
-    """The first call of a slot is its hello; the first to each worker loses its reply."""
-    log = tmp_path / "log"
+@pytest.mark.slow
+def test_replies_lost_on_the_way_are_asked_for_and_nothing_is_trained_twice(tmp_path):
+    """Half of the first forty replies are lost; that no pack is among them has chance 2e-5."""
     faults = {
-        "CoreWorkerService.grpc_client.PushTask": {"num_failures": 3, "resp_failure_prob": 100}
+        "CoreWorkerService.grpc_client.PushTask": {"num_failures": 20, "resp_failure_prob": 50}
     }
-    driver = a_driver(log, "close", RAY_testing_rpc_failure=json.dumps(faults))
-    printed, _ = driver.communicate(timeout=120)
-    assert [line for line in printed.splitlines() if line.startswith("FACT")] == [
-        "FACT Lost",
-        "FACT Finished",
-    ]
-    assert [line.split()[0] for line in log.read_text().splitlines()] == ["begin", "end"]
+    driver = a_driver(tmp_path / "log", "lose", RAY_testing_rpc_failure=json.dumps(faults))
+    printed, _ = driver.communicate(timeout=400)
+    assert "FACTS {'Finished'} LOST REPLIES True" in printed.splitlines()
+    logs = list(tmp_path.glob("log*"))
+    assert len(logs) == 16
+    assert {tuple(line.split()[0] for line in log.read_text().splitlines()) for log in logs} == {
+        ("begin", "end")
+    }
 
 
 def test_what_a_killed_driver_left_is_ended_by_the_next_one(tmp_path):

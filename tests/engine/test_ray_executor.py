@@ -92,6 +92,17 @@ def test_a_pack_behind_a_long_one_moves_to_a_slot_that_idles(executor, tmp_path)
     assert fact_of(executor, packs[0]).reason is Reason.TIMED_OUT
 
 
+def test_a_receipt_whose_reply_was_lost_is_asked_for_and_not_earned_again(executor, tmp_path):
+    log = tmp_path / "log"
+    pack = a_pack(how="sleep", seconds=1.0, log=str(log))
+    executor.start(pack)
+    pids_in(log, executor)
+    (handed,) = [handed for slot in executor._slots for handed in slot.queue]
+    handed.reply = None  # what is left of it after Ray says that the actor was unavailable
+    assert isinstance(fact_of(executor, pack), Finished)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["begin", "end"]
+
+
 def test_a_pack_stopped_while_it_trains_is_lost_once_and_its_worker_is_gone(executor, tmp_path):
     log = tmp_path / "log"
     pack = a_pack(how="sleep", seconds=60.0, log=str(log))
