@@ -239,11 +239,11 @@ def theory_points(
     return [at for at, _ in known], [value for _, value in known]
 
 
-def theory_name(answer: Answer) -> str:
+def theory_name(arms: Iterable[ArmAnswer]) -> str:
     """`theory (exact)`, or all kinds that stand beside thresholds."""
     kinds = dict.fromkeys(
         found.theory_kind
-        for arm in answer.arms
+        for arm in arms
         for found in arm.thresholds
         if found.theory is not None and found.theory_kind
     )

@@ -141,6 +141,15 @@ def growth(law: Law) -> str:
     return f"n* ∝ {' '.join(factors)}"
 
 
+def powers(law: Law) -> str:
+    """Powers with their intervals on one line: `d⁰·⁹⁵ (0.86 to 1.04)`."""
+    return " ".join(
+        f"{name}{exponent_value(one.value).translate(_SUPERSCRIPTS)} "
+        f"({between_exponents(one.low, one.high)})"
+        for name, one in law.exponents.items()
+    )
+
+
 def law_sentence(arm: ArmAnswer) -> str:
     """What the law says, with exponents, intervals and how far to believe it."""
     if arm.law is None:

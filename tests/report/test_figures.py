@@ -11,6 +11,7 @@ from orchestrator.report import figures, headline
 from orchestrator.report.marks import MARKERS, OKABE_ITO, ON_DARK, look, shades
 from orchestrator.report.pictures import pictures
 from orchestrator.report.pictures.canvas import drawn, nice_ticks, shortened, thinned
+from orchestrator.report.pictures.headline_picture import draw as draw_headline
 from orchestrator.report.pictures.threshold_mark import apart
 from tests.report.builders import (
     a_found,
@@ -68,6 +69,15 @@ def test_the_headline_is_wide_and_sharp():
         width, height = image.size
     assert width >= 1500
     assert width / height == pytest.approx(16 / 9, rel=0.02)
+
+
+def test_the_headline_compares_arms_by_powers_where_their_families_differ():
+    net, kernel = an_answer().arms
+    other = replace(kernel, law=replace(kernel.law, family="binomial"))
+    differing = an_answer(arms=tuple(replace(arm, power=arm.law) for arm in (net, other)))
+    assert "looks like d⁰·⁷⁹\n(0.70 to 0.88)" in _text(differing, draw_headline)
+    assert "looks like" not in _text(an_answer(), draw_headline)
+    assert "×3.9" in _text(an_answer(), draw_headline)
 
 
 def test_every_picture_says_its_sweep_its_criterion_its_trials_and_its_gaps(words_in):

@@ -111,7 +111,7 @@ def panels(
 
 def shortened(text: str, width: int, lines: int = 3) -> str:
     """`text` on at most `lines` lines of `width` characters; … says that something is left out."""
-    wrapped = textwrap.wrap(" ".join(text.split()), width) or [""]
+    wrapped = textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False) or [""]
     if len(wrapped) > lines:
         wrapped = [*wrapped[: lines - 1], wrapped[lines - 1][: width - 1] + "…"]
     return "\n".join(wrapped)

@@ -23,11 +23,14 @@ def draw(answer: Answer) -> Figure:
     """Thresholds of all arms against d (or k), named beside their lines."""
     along = letters(answer)[0]
     figure = Figure(figsize=SIZE_IN, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
+    question = answer.question or answer.name
+    long = len(question) > 120
+    title = shortened(question, 78 if long else 66)
     figure.suptitle(
-        shortened(answer.question or answer.name, 66),
+        title,
         x=0.02,
         ha="left",
-        fontsize=11,
+        fontsize=9.5 if long else 11,
         fontweight="bold",
     )
     ax = figure.subplots()
@@ -53,8 +56,9 @@ def _names(ax: Axes, answer: Answer, along: Letter) -> None:
     heights = apart([height for height, _ in sorted(wanted)], 0.2, top=0.93)
     for height, (_, index) in zip(heights, sorted(wanted), strict=True):
         arm, colour = answer.arms[index], look(index).colour.light
-        name, law = words.short_names(answer.arms)[index], legend_words(arm)
-        text = shortened(law, 25)
+        name, law = words.short_names(answer.arms)[index], _law(answer, arm)
+        # The interval stands on a line of its own: breaking inside of it reads badly.
+        text = "\n".join(shortened(part, 30) for part in law.replace(" (", "\n(").split("\n"))
         ax.annotate(
             shortened(name, 22),
             (x, height),
@@ -72,6 +76,14 @@ def _names(ax: Axes, answer: Answer, along: Letter) -> None:
             fontsize=7.6,
             va="top",
         )
+
+
+def _law(answer: Answer, arm: ArmAnswer) -> str:
+    """The arm's law; apparent powers where arms prefer different families."""
+    families = {one.law.family for one in answer.arms if one.law}
+    if len(families) < 2 or arm.power is None:
+        return legend_words(arm)
+    return f"looks like {words.powers(arm.power)}"
 
 
 def _last_known(arm: ArmAnswer, along: Letter) -> float | None:
@@ -135,7 +147,9 @@ def _key(ax: Axes, answer: Answer) -> None:
         Line2D([], [], color=INK, lw=1.3, label="fitted law"),
     ]
     if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):
-        handles.append(Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer)))
+        handles.append(
+            Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer.arms))
+        )
     ax.legend(handles=handles, loc="upper left", fontsize=8)
     ax.figure.supxlabel(
         f"{answer.name} · sweep {answer.sweep} · success: {answer.criterion} · "

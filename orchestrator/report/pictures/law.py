@@ -121,7 +121,9 @@ def _handles(answer: Answer) -> list[Line2D]:
             )
         )
     if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):
-        handles.append(Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer)))
+        handles.append(
+            Line2D([], [], color=INK, lw=0.9, ls=THEORY_DASH, label=theory_name(answer.arms))
+        )
     return handles
 
 

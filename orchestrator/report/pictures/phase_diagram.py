@@ -101,7 +101,7 @@ def _handles(answer: Answer) -> list[Line2D]:
     handles = [Line2D([], [], color=INK, lw=1.3, marker="o", ms=3, label="n* measured")]
     if any(found.theory is not None for arm in answer.arms for found in arm.thresholds):
         handles.append(
-            Line2D([], [], color=THEORY, lw=1.1, ls=THEORY_DASH, label=theory_name(answer))
+            Line2D([], [], color=THEORY, lw=1.1, ls=THEORY_DASH, label=theory_name(answer.arms))
         )
     return handles
 

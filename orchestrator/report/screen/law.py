@@ -88,7 +88,7 @@ def _legend(answer: Answer) -> tuple[Key, ...]:
         for index, arm in enumerate(answer.arms)
     ]
     if any(one.theory is not None for arm in answer.arms for one in arm.thresholds):
-        keys.append(Key(theory_name(answer), "theory", FAINT_PAIR, "dash"))
+        keys.append(Key(theory_name(answer.arms), "theory", FAINT_PAIR, "dash"))
     return tuple(keys)
 
 
@@ -113,7 +113,7 @@ def _arm(answer: Answer, index: int, plane: Plane) -> list[Json]:
             )  # fmt: skip
         x, y = theory_points(line.thresholds, plane.x, plane.divisor)
         if x:
-            traces.append(theory(x, y, style.colour, f"{theory_name(answer)}, {name}"))
+            traces.append(theory(x, y, style.colour, f"{theory_name([arm])}, {name}"))
     return traces
 
 

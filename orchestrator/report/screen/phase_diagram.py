@@ -31,7 +31,7 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
         drawn = marks(arm, line.thresholds, plane, INK, "circle", line.name or "n*")
         traces.append({**drawn, "legendgroup": "n*"})
         if x:
-            traces.append(theory(x, y, THEORY, theory_name(answer)))
+            traces.append(theory(x, y, THEORY, theory_name([arm])))
     asked = [plane.x(one.asked) for one in arm.thresholds] or [1.0]
     heights = [value for trace in traces for value in trace["y"] if value] or [1.0, 10.0]
     ticks = thinned([int(one) for one in asked]) if plane.whole else None
@@ -46,7 +46,7 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     }
     legend: tuple[Key, ...] = (Key("n* with its interval", "n*", INK, "line"),)
     if any(one.theory is not None for one in arm.thresholds):
-        legend += (Key(theory_name(answer), "theory", THEORY, "dash"),)
+        legend += (Key(theory_name([arm]), "theory", THEORY, "dash"),)
     alt = (
         f"Phase diagram of {arm.label}: tried cells by {plane.across} and {plane.upward}, coloured "
         "by success rate; the threshold runs between failing cells below and succeeding ones above."
