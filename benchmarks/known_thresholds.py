@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -236,32 +235,31 @@ def coverage(seeds: int) -> bool:
 
 def kills(times: int) -> bool:
     """Kill the driver (`kill -9`) at random moments and run again; compare with one left alone."""
-    words = ("search.max_trials=400",)
+    chance = random.Random(0)
     with tempfile.TemporaryDirectory() as store, tempfile.TemporaryDirectory() as alone:
-        for number, delay in enumerate(_delays(times)):
-            out.print(f"kill {number + 1} after {delay:.1f} s: {_killed(store, words, delay)}")
-        first = _finished(store, words)
-        second = _finished(alone, words)
+        for number in range(times):
+            delay_s = chance.uniform(0.0, 4.0)
+            out.print(
+                f"kill {number + 1}, {delay_s:.1f} s into training: {_killed(store, delay_s)}"
+            )
+        first = _finished(store)
+        second = _finished(alone)
         return _compare(first, second)
 
 
-def _delays(times: int) -> Iterator[float]:
-    chance = random.Random(0)
-    return (chance.uniform(4.0, 12.0) for _ in range(times))
-
-
-def _command(store: str, words: tuple[str, ...]) -> list[str]:
-    overrides = [part for word in words for part in ("--set", word)]
+def _command(store: str) -> list[str]:
     file = str(EXPERIMENTS / "two_layer_parity.yaml")
     program = "from orchestrator.cli import main; main()"
-    return [sys.executable, "-c", program, "run", file, "--store", store, *overrides]
+    return [sys.executable, "-c", program, "run", file, "--store", store]
 
 
-def _killed(store: str, words: tuple[str, ...], delay: float) -> str:
-    driver = subprocess.Popen(
-        _command(store, words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    time.sleep(delay)
+def _killed(store: str, delay_s: float) -> str:
+    """Start a driver, wait until it commits something new, then `delay_s`, then kill it."""
+    before = _committed(store)
+    driver = subprocess.Popen(_command(store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while driver.poll() is None and _committed(store) <= before:
+        time.sleep(0.2)
+    time.sleep(delay_s)
     if driver.poll() is not None:
         return f"had ended with {driver.returncode}"
     os.kill(driver.pid, signal.SIGKILL)
@@ -270,8 +268,6 @@ def _killed(store: str, words: tuple[str, ...], delay: float) -> str:
 
 
 def _committed(store: str) -> int:
-    if not (Path(store) / "ledger.db").exists():
-        return 0  # killed before it wrote anything
     return sum(
         member.state == "done"
         for record in api.sweeps(api.Place(store))
@@ -279,8 +275,8 @@ def _committed(store: str) -> int:
     )
 
 
-def _finished(store: str, words: tuple[str, ...]) -> Answer:
-    done = subprocess.run(_command(store, words), capture_output=True, text=True)
+def _finished(store: str) -> Answer:
+    done = subprocess.run(_command(store), capture_output=True, text=True)
     if done.returncode not in (0, 3):
         raise SystemExit(f"the last run failed with {done.returncode}: {done.stderr}")
     (record,) = api.sweeps(api.Place(store))

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,9 @@ __all__ = [
 ]
 
 DEFAULT_STORE = "mlflow_store"
+
+GIVE_UP_DRAIN_S = 3.0
+"""How long MLflow may take to hear of a sweep that was stopped; Ctrl-C ends within ten seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -122,44 +126,55 @@ def run(
     if not isinstance(spec, ExperimentSpec):
         source = source or Path(spec).read_text(encoding="utf-8")
         spec = load(Path(spec))
-    place = place or Place.chosen()
+    place, machine = place or Place.chosen(), machine or Machine()
     from orchestrator.search import proposer_for
     from orchestrator.tracking import open_tracker
 
     proposer = proposer_for(spec)
-    executor = _executor(machine or Machine(), spec, plugins)
-    try:
-        tracker = open_tracker(place.store, place.ledger)
+    tracker = open_tracker(place.store, place.ledger)
+    with ExitStack() as stack:
+        # A cluster elsewhere can refuse, so it is asked before the ledger hears of the sweep; a
+        # Ray of our own only takes seconds to start, so the store and the ledger are asked first.
+        executor = _executor(machine, spec, plugins) if machine.address else None
+        if executor:
+            stack.callback(executor.close)
         record = tracker.open(_record(spec, source, plugins))
-        sweep = Sweep(
-            spec,
-            tracker=tracker,
-            executor=executor,
-            proposer=proposer,
-            watch=_publishing(tracker, watch),
-            interrupted=interrupted,
-        )
-        return _answer(sweep, tracker, executor, record)
-    finally:
-        executor.close()
+        try:
+            executor = executor or _executor(machine, spec, plugins)
+            stack.callback(executor.close)
+            sweep = Sweep(
+                spec,
+                tracker=tracker,
+                executor=executor,
+                proposer=proposer,
+                watch=_publishing(tracker, watch),
+                interrupted=interrupted,
+            )
+            return _answer(sweep, tracker, executor, record)
+        except BaseException as error:
+            _give_up(tracker, executor, error)
+            raise
 
 
 def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRecord) -> Answer:
-    try:
-        stopped_by = sweep.answer()
-        executor.close()
-        found = _found(sweep.spec, record, tracker.members(), "finished", stopped_by)
-        tracker.publish(_metrics(found), _artifacts(found, tracker.members()))
-        tracker.finish("finished", stopped_by)
-    except BaseException as error:
-        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-        executor.close()
-        tracker.finish("interrupted" if stopped else "failed", "interrupted" if stopped else None)
-        tracker.close(drain_s=3.0)
-        raise
+    stopped_by = sweep.answer()
+    executor.close()
+    members = tracker.members()
+    found = _found(sweep.spec, record, members, "finished", stopped_by)
+    tracker.publish(_metrics(found), _artifacts(found))
+    tracker.finish("finished", stopped_by)
     if not tracker.close():
-        log.warning("MLflow has not been told everything; it will be when the sweep is next opened")
+        log.warning("MLflow has not been told everything; it will be when a sweep is next opened")
     return found
+
+
+def _give_up(tracker: Tracker, executor: Executor | None, error: BaseException) -> None:
+    """Nothing runs afterwards, and the sweep's status says how it ended."""
+    stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+    if executor:
+        executor.close()
+    tracker.finish("interrupted" if stopped else "failed", "interrupted" if stopped else None)
+    tracker.close(drain_s=GIVE_UP_DRAIN_S)
 
 
 def _executor(
@@ -387,7 +402,7 @@ def _metrics(found: Answer) -> dict[str, float]:
     return metrics
 
 
-def _artifacts(found: Answer, members: Sequence[Member]) -> dict[str, bytes]:
+def _artifacts(found: Answer) -> dict[str, bytes]:
     from orchestrator.report import figures, page
 
     artifacts = {"report.html": page(found).encode(), **figures(found)}
@@ -410,7 +425,7 @@ def table_bytes(found: Answer, suffix: str) -> bytes:
 
     if suffix not in (".parquet", ".csv"):
         raise RequestError(f"cannot write {suffix!r}: the suffix says the format, .parquet or .csv")
-    return table_of(found.rows, suffix)
+    return table_of(found.rows, suffix, [(arm.target, arm.learner) for arm in found.arms])
 
 
 # what exists
