@@ -19,7 +19,7 @@ from orchestrator.answer import Standing as AnswerStanding
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin, load_entry_points, load_file, load_source, scan
 from orchestrator.domain.target import Target
-from orchestrator.errors import Interrupted, RequestError, UnknownSweep
+from orchestrator.errors import Interrupted, RequestError, UnknownSweep, Unreachable
 from orchestrator.plan.explain import History, explain_sweep, explain_trial
 from orchestrator.plan.outline import Outline
 from orchestrator.plan.outline import outline as _outline
@@ -153,6 +153,8 @@ def run(
             return _answer(sweep, tracker, executor, record)
         except BaseException as error:
             _give_up(tracker, executor, error)
+            if isinstance(error, Interrupted | Unreachable):
+                error.add_note(f"go on with: phasefront resume {spec.name}")
             raise
 
 

@@ -117,20 +117,15 @@ def _run(
     err.print(tables.opening(experiment))
     started = time.monotonic()
     with Signals(err) as signals, Live(experiment, err) as live:
-        try:
-            found = api.run(
-                experiment,
-                source=source,
-                place=place,
-                machine=machine,
-                plugins=plugins,
-                watch=live.watch,
-                interrupted=signals.asked,
-            )
-        except PhasefrontError as error:
-            if error.exit_status == 130:
-                error.add_note(f"go on with: phasefront resume {experiment.name}")
-            raise
+        found = api.run(
+            experiment,
+            source=source,
+            place=place,
+            machine=machine,
+            plugins=plugins,
+            watch=live.watch,
+            interrupted=signals.asked,
+        )
     _show(found, shown)
     if shown is Format.TABLE:
         out.print(tables.closing(found, place.store, time.monotonic() - started), soft_wrap=True)

@@ -80,8 +80,8 @@ def test_thresholds_as_json_have_exactly_the_words_programs_rely_on(
     (arm,) = found["arms"]
     assert list(arm) == ["target", "learner", "level", "thresholds", "law"]
     assert arm["law"] is None, "two thresholds make no law"
-    words = "d k n_star low high confidence status trials gaps n10_n90 tuned theory".split()
-    assert [list(one) for one in arm["thresholds"]] == [words] * 2
+    words = "d k n_star low high confidence status trials gaps n10_n90 tuned theory"
+    assert [" ".join(one) for one in arm["thresholds"]] == [words] * 2
     assert [one["theory"] for one in arm["thresholds"]] == [6.0, 12.0]
     assert all(one["low"] < one["n_star"] < one["high"] for one in arm["thresholds"])
 
