@@ -1,6 +1,9 @@
 """The statistics: from counts of successes to thresholds and laws. numpy and scipy only.
 
-`threshold.py` holds the values that go in and come out, `psychometric.py` the model and its
-posterior, `design.py` the choice of the next batch, `law.py` the scaling laws, `ladder.py` the
-values of n that search tries.
+`threshold.py` holds the values that go in and come out, `ladder.py` the values of n that search
+tries. `psychometric.py` is the model and its fit: `link.py` success against log n, `prior.py` what
+is believed before any trial, `likelihood.py` one cell's data on nodes, `nodes.py` where the nodes
+lie, `coupling.py` many cells at once. `posterior.py` is what is known then, `verdict.py` the status
+of each threshold, `monotone.py` whether success falls again, `design.py` the choice of the next
+round, `law.py` the scaling laws.
 """
