@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Protocol
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.point import Point
@@ -241,7 +241,7 @@ def _ratio(first: Threshold, second: Threshold) -> Interval | None:
     """n_star over n_star: log n_star of the two arms are independent and near normal."""
     if not (first.n_star and second.n_star and first.status == second.status == "found"):
         return None
-    z = float(norm.ppf(0.5 + first.confidence / 2))
+    z = float(ndtri(0.5 + first.confidence / 2))
     spread = z * math.hypot(_sd(first, z), _sd(second, z))
     value = first.n_star / second.n_star
     return Interval(value, value * math.exp(-spread), value * math.exp(spread))

@@ -131,13 +131,13 @@ def run(
     from orchestrator.tracking import open_tracker
 
     proposer = proposer_for(spec)
-    tracker = open_tracker(place.store, place.ledger)
     with ExitStack() as stack:
         # A cluster elsewhere can refuse, so it is asked before the ledger hears of the sweep; a
         # Ray of our own only takes seconds to start, so the store and the ledger are asked first.
         executor = _executor(machine, spec, plugins) if machine.address else None
         if executor:
             stack.callback(executor.close)
+        tracker = open_tracker(place.store, place.ledger)
         record = tracker.open(_record(spec, source, plugins))
         try:
             executor = executor or _executor(machine, spec, plugins)

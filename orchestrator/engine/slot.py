@@ -225,7 +225,7 @@ class Slot:
         self.end()
 
 
-class _Ended(Exception):  # noqa: N818 - a state, not an error
+class _Ended(Exception):
     """Ended by the driver itself; nobody is to blame."""
 
 

@@ -21,9 +21,9 @@ and far below what chance makes: Gaussian points come this close once in 10^8. C
 class LinearSeparator(Learner):
     """w with y_i <w, x_i> > 0 for all i, or a proof that there is none; predicts <w, x>.
 
-    With z_i = y_i x_i / max_j |x_ij|, whoever separates has mean(Z) w > 0, so w is sought on the slice
-    mean(Z) w = 1, where the smallest margin is bounded: maximise t subject to Z w >= t there. The
-    interior point stops as soon as either holds:
+    With z_i = y_i x_i / max_j |x_ij|, whoever separates has mean(Z) w > 0, so w is sought on the
+    slice mean(Z) w = 1, where the smallest margin is bounded: maximise t subject to Z w >= t there.
+    The interior point stops as soon as either holds:
 
     - min Z w > 0: w separates, and `train_error` is 0;
     - the dual has lambda >= 0, adding up to n, with Z' lambda = v n mean(Z) and v < 0: then
