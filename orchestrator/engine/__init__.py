@@ -24,7 +24,7 @@ answers; no new actor starts, and left alone Ray 2.60 ends the driver's process 
 executor looks for itself and raises `ClusterUnreachable` first. That is the one thing that `wait`
 raises; it is no pack's doing.
 
-Not measured: loss of one node of several (F4, F5), partitions (F6, F7), GPUs.
+Not measured: loss of one node of several, partitions, GPUs.
 """
 
 from orchestrator.engine.inline import InlineExecutor

@@ -1,6 +1,6 @@
 """The values of n that search tries: one global ladder, so that cells recur and trials are shared.
 
-Every integer to 32, then round(32 * 2^(j/16)), about 4.4% apart (DESIGN.md section 8). The fine
+Every integer to 32, then round(32 * 2^(j/16)), about 4.4% apart. The fine
 ladder has half that step: every integer to 64, then round(64 * 2^(j/32)); it contains the coarse
 one. Where a transition is narrower than four rungs the rungs are all integers (`around`).
 """
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 Rungs = NDArray[np.int64]
 
 COARSE_END = 32
-"""Last integer up to which every integer is a rung (DESIGN.md section 8)."""
+"""Last integer up to which every integer is a rung."""
 
 RUNG = math.log(2) / 16
 """Spacing of the coarse ladder in nats."""
 
 FINE_TOLERANCE = 0.02
-"""A tolerance below this halves the step (DESIGN.md section 8)."""
+"""A tolerance below this halves the step."""
 
 NARROW_RUNGS = 4
-"""A transition narrower than this many rungs makes every integer a rung (DESIGN.md section 8)."""
+"""A transition narrower than this many rungs makes every integer a rung."""
 
 
 def rungs(low: int, high: int, fine: bool = False) -> Rungs:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from orchestrator.inference.link import Form, chances, offset
 from orchestrator.inference.nodes import Nodes, distribution
@@ -71,7 +71,7 @@ class Posterior:
         return self._verdicts[i]
 
     def settled(self, i: int) -> bool:
-        """Whether the i-th threshold needs no more trials (DESIGN.md section 8, stop rule)."""
+        """Whether the i-th threshold needs no more trials."""
         return is_settled(self, i)
 
     def log_n_star(self, i: int) -> tuple[float, float]:
@@ -163,7 +163,7 @@ class Posterior:
         own = np.arange(count)
         slant = np.clip(correlation[own, own + count], -0.9999, 0.9999)
         residual = (standard[:, count:] - slant * standard[:, :count]) / np.sqrt(1 - slant**2)
-        at_m, at_l = norm.cdf(standard[:, :count]), norm.cdf(residual)
+        at_m, at_l = ndtr(standard[:, :count]), ndtr(residual)
         cumulative = distribution(self.m, self.masses[:, h].sum(2))
         m, l = np.empty_like(at_m), np.empty_like(at_l)
         for cell in range(count):

@@ -7,10 +7,10 @@ Model
     (link and lapses) and the scale of the remainder, are averaged over a grid weighted by evidence.
 
 Inference
-    Expectation propagation between cells, quadrature inside each (`coupling`). DESIGN.md's first
-    choice was a nested Laplace approximation with slopes on a grid. Sites integrated exactly hold
-    boxes, half lines and lapses as they are, need no line search, let each cell have a slope of its
-    own, and cost less. For one cell the result is the exact integral, up to the nodes.
+    Expectation propagation between cells, quadrature inside each (`coupling`). Beside a nested
+    Laplace approximation with slopes on a grid, sites integrated exactly hold boxes, half lines and
+    lapses as they are, need no line search, let each cell have a slope of its own, and cost less.
+    For one cell the result is the exact integral, up to the nodes.
 
 Everything is a pure function of the values given: tallies may come in any order, and the result is
 the same bit for bit.
@@ -63,7 +63,7 @@ def fit(
     """The posterior of every asked threshold, given all tallies of one arm.
 
     Tallies at (d, k) that nobody asked for inform the law all the same. Where there are gaps, the
-    data are fitted twice more, with all gaps as successes and as failures (DESIGN.md section 8).
+    data are fitted twice more, with all gaps as successes and as failures.
     Raises `ValueError` when nothing is asked or a range is empty.
     """
     _check(asked, tallies)

@@ -25,7 +25,7 @@ OWN_TRIALS = 8
 """Answered trials a cell needs before it is settled, whatever its neighbours say. By hand."""
 
 GAPS_ALLOWED = 0.1
-"""Share of gaps inside the transition above which a threshold is undecided (DESIGN.md 8)."""
+"""Share of gaps inside the transition above which a threshold is undecided."""
 
 
 def judged(posterior: "Posterior", i: int) -> Threshold:
