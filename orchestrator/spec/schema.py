@@ -96,9 +96,10 @@ def _side(base: type[Plugin]) -> Schema:
 def _kind(plugin: type[Plugin]) -> Schema:
     schema = plugin.model_json_schema()
     properties = {
-        name: _plain(field) if name == "kind" or takes_list(plugin, name) else _swept(field)
+        name: _plain(field) if takes_list(plugin, name) else _swept(field)
         for name, field in schema["properties"].items()
     }
+    properties["kind"] = {"const": plugin.model_fields["kind"].default}
     summary = (plugin.__doc__ or "").strip().splitlines()
     kind = _mapping(properties, ["kind"])
     definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
