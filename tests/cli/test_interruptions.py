@@ -61,40 +61,29 @@ def trials(answer: Answer) -> dict[str, object]:
     return {row.key: (row.outcome, dict(row.measures)) for row in answer.rows}
 
 
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Answer:
-    """The answer of a driver that was left alone."""
-    folder = tmp_path_factory.mktemp("calm")
+def answer_of_a_driver_left_alone(folder: Path) -> Answer:
     driver = a_driver(folder)
     _, err = driver.communicate(timeout=300)
     assert driver.returncode == 0, err
     return found(folder)
 
 
-def test_a_killed_driver_loses_nothing_and_the_next_goes_on_to_the_same_answer(
-    tmp_path: Path, calm: Answer
+def test_stopped_and_killed_drivers_lose_nothing_and_the_next_goes_on_to_the_same_answer(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ):
+    assert "phasefront resume slow-cover" in stopped(tmp_path, signal.SIGINT)
     for _ in range(2):
         driver = a_driver(tmp_path)
         wait_for_commits(driver, tmp_path, more_than=committed(tmp_path))
         os.kill(driver.pid, signal.SIGKILL)
         driver.communicate()
-    before = committed(tmp_path)
-    assert before > 0
-    driver = a_driver(tmp_path)
-    _, err = driver.communicate(timeout=300)
-    assert driver.returncode == 0, err
-    after = found(tmp_path)
-    assert trials(after) == trials(calm)
-    assert as_json(after)["arms"] == as_json(calm)["arms"]
-
-
-def test_a_driver_asked_to_stop_says_how_to_go_on_and_resume_does(tmp_path: Path, calm: Answer):
-    assert "phasefront resume slow-cover" in stopped(tmp_path, signal.SIGINT)
+    assert committed(tmp_path) > 0
     driver = a_driver(tmp_path, "resume", "slow-cover", "--format", "json")
     out, err = driver.communicate(timeout=300)
     assert driver.returncode == 0, err
+    calm = answer_of_a_driver_left_alone(tmp_path_factory.mktemp("calm"))
     assert json.loads(out)["arms"] == as_json(calm)["arms"]
+    assert trials(found(tmp_path)) == trials(calm)
 
 
 def test_sigterm_is_ctrl_c(tmp_path: Path):
