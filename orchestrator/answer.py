@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Protocol
 
-from scipy.special import ndtri
-
 from orchestrator.domain.learner import Outcome
+from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.inference.law import fit_law
+from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.psychometric import fit
 from orchestrator.inference.threshold import Asked, Interval, Law, Tally, Threshold
 from orchestrator.plan.asks import ArmTally
@@ -159,29 +159,13 @@ def answer(spec: ExperimentSpec, standing: Standing, rows: Sequence[TrialRow]) -
 
 
 def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> ArmAnswer:
-    asked = spec.asked(arm)
-    tallies = _tallies([row for row in rows if row.arm == arm.index])
-    posterior = fit(
-        asked,
-        tallies,
-        level=spec.search.level,
-        confidence=spec.search.confidence,
-        tolerance=spec.search.tolerance,
-    )
-    found = []
-    for index, one in enumerate(asked):
-        theory = spec.theory_at(arm, one.d, one.k)
-        found.append(
-            FoundThreshold(
-                asked=one,
-                threshold=posterior.threshold(index),
-                tallies=tuple(t for t in tallies if (t.d, t.k) == (one.d, one.k)),
-                curve=posterior.curve(index),
-                theory=theory.n_star if theory else None,
-                theory_kind=theory.kind if theory else None,
-                theory_source=theory.source if theory else None,
-            )
-        )
+    own = [row for row in rows if row.arm == arm.index]
+    groups: dict[str, list[TrialRow]] = {}
+    for row in own:
+        groups.setdefault(canonical_json(dict(row.tuned)), []).append(row)
+    settings = [_thresholds(spec, arm, groups[name]) for name in sorted(groups)]
+    settings = settings or [_thresholds(spec, arm, [])]
+    found = [_best(candidates) for candidates in zip(*settings, strict=True)]
     measured = [one.threshold for one in found]
     return ArmAnswer(
         target=arm.target.settings,
@@ -195,6 +179,46 @@ def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> Arm
     )
 
 
+def _thresholds(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> list[FoundThreshold]:
+    """Every asked threshold of the learner as set in `rows`, which share their tuned fields."""
+    asked, tallies = spec.asked(arm), _tallies(rows)
+    posterior = _fitted(spec, asked, tallies)
+    found = []
+    for index, one in enumerate(asked):
+        theory = spec.theory_at(arm, one.d, one.k)
+        found.append(
+            FoundThreshold(
+                asked=one,
+                threshold=posterior.threshold(index),
+                tallies=tuple(t for t in tallies if (t.d, t.k) == (one.d, one.k)),
+                curve=posterior.curve(index),
+                theory=theory.n_star if theory else None,
+                theory_kind=theory.kind if theory else None,
+                theory_source=theory.source if theory else None,
+                tuned=rows[0].tuned if rows else {},
+            )
+        )
+    return found
+
+
+def _best(candidates: Sequence[FoundThreshold]) -> FoundThreshold:
+    """The setting that needs the fewest examples; without a threshold, the one tried most."""
+    found = [one for one in candidates if one.threshold.n_star is not None]
+    if found:
+        return min(found, key=lambda one: one.threshold.n_star or math.inf)
+    return max(candidates, key=lambda one: one.threshold.trials)
+
+
+def _fitted(spec: ExperimentSpec, asked: Sequence[Asked], tallies: Sequence[Tally]) -> Posterior:
+    return fit(
+        asked,
+        tallies,
+        level=spec.search.level,
+        confidence=spec.search.confidence,
+        tolerance=spec.search.tolerance,
+    )
+
+
 def thresholds_now(spec: ExperimentSpec, tallies: Sequence[ArmTally]) -> list[list[Threshold]]:
     """Thresholds of every arm from counts alone, for a look at a running sweep."""
     found = []
@@ -205,13 +229,7 @@ def thresholds_now(spec: ExperimentSpec, tallies: Sequence[ArmTally]) -> list[li
             for one in tallies
             if one.arm == arm.index
         ]
-        posterior = fit(
-            asked,
-            counts,
-            level=spec.search.level,
-            confidence=spec.search.confidence,
-            tolerance=spec.search.tolerance,
-        )
+        posterior = _fitted(spec, asked, counts)
         found.append([posterior.threshold(index) for index in range(len(asked))])
     return found
 
@@ -238,32 +256,41 @@ def _compare(first: int, second: int, arms: Sequence[ArmAnswer]) -> Comparison:
 
 
 def _ratio(first: Threshold, second: Threshold) -> Interval | None:
-    """n_star over n_star: log n_star of the two arms are independent and near normal."""
-    if not (first.n_star and second.n_star and first.status == second.status == "found"):
+    """n_star over n_star; None unless both are found."""
+    logs = [_log_interval(one) for one in (first, second) if one.status == "found"]
+    if len(logs) < 2:
         return None
-    z = float(ndtri(0.5 + first.confidence / 2))
-    spread = z * math.hypot(_sd(first, z), _sd(second, z))
-    value = first.n_star / second.n_star
-    return Interval(value, value * math.exp(-spread), value * math.exp(spread))
+    gap = _difference(*logs)
+    return Interval(math.exp(gap.value), math.exp(gap.low), math.exp(gap.high))
 
 
-def _sd(threshold: Threshold, z: float) -> float:
-    assert threshold.low is not None
-    assert threshold.high is not None
-    return math.log(threshold.high / threshold.low) / (2 * z)
+def _log_interval(one: Threshold) -> Interval:
+    ends = [end for end in (one.n_star, one.low, one.high) if end is not None]
+    return Interval(*(math.log(end) for end in ends))
+
+
+def _difference(a: Interval, b: Interval) -> Interval:
+    """First minus second of independent estimates: half-widths towards each side add in squares.
+
+    Keeps the skew of either interval. Source: Zou & Donner (2008), "Construction of confidence
+    limits about effect measures", Statistics in Medicine 27:1693 (the MOVER).
+    """
+    value = a.value - b.value
+    low = value - math.hypot(a.value - a.low, b.high - b.value)
+    high = value + math.hypot(a.high - a.value, b.value - b.low)
+    return Interval(value, low, high)
 
 
 def _exponent_gaps(
     first: ArmAnswer, second: ArmAnswer
 ) -> tuple[tuple[str, float, float, float], ...]:
-    """Exponents of one arm minus the other's: independent half-widths add in squares."""
+    """Apparent exponents of one arm minus the other's."""
     if first.power is None or second.power is None:
         return ()
     gaps = []
     for letter in sorted(first.power.exponents.keys() & second.power.exponents.keys()):
-        a, b = first.power.exponents[letter], second.power.exponents[letter]
-        half = math.hypot(a.high - a.low, b.high - b.low) / 2
-        gaps.append((letter, a.value - b.value, a.value - b.value - half, a.value - b.value + half))
+        gap = _difference(first.power.exponents[letter], second.power.exponents[letter])
+        gaps.append((letter, gap.value, gap.low, gap.high))
     return tuple(gaps)
 
 

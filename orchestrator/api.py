@@ -382,7 +382,7 @@ def _row(spec: ExperimentSpec, member: Member) -> TrialRow:
         repeat=trial.repeat,
         seed=trial.seed,
         outcome=result.outcome if result else None,
-        success=spec.success.met(result.measures) if result else None,
+        success=spec.success.judged(result.outcome, result.measures) if result else None,
         measures=result.measures if result else {},
         seconds=result.seconds if result else 0.0,
         attempt=settled.attempt,

@@ -153,8 +153,9 @@ class Sweep:
         """Believe what the ledger says of these trials, and nothing else."""
         settled = self._tracker.settled(keys) if keys else {}
         for key, one in settled.items():
-            met = None if one.result is None else self.spec.success.met(one.result.measures)
-            self._rounds.settle(key, met)
+            result = one.result
+            success = self.spec.success.judged(result.outcome, result.measures) if result else None
+            self._rounds.settle(key, success)
         return set(settled)
 
     # facts and commands

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from orchestrator.domain.learner import Learner
+from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.target import Target
 from orchestrator.spec.wording import number, quoted
 
@@ -44,6 +44,16 @@ class Criterion(Part):
             return value < self.below
         assert self.above is not None
         return value > self.above
+
+    def judged(self, outcome: str | None, measures: Mapping[str, float]) -> bool | None:
+        """Success or failure of a trial; None where it has no answer to this question.
+
+        A trial that diverged has failed, whichever way the criterion points. One that ran out of
+        budget before it could report the measure says nothing, like a trial that was lost.
+        """
+        if outcome == Outcome.DIVERGED:
+            return False
+        return self.met(measures) if self.measure in measures else None
 
     def __str__(self) -> str:
         if self.below is not None:

@@ -16,8 +16,8 @@ import numpy as np
 from orchestrator import spec
 from orchestrator.tracking.names import GAP_NUMBER, OUTCOME_NUMBERS
 
-Criterion = Callable[[Mapping[str, float]], bool]
-"""Whether measures count as success."""
+Criterion = Callable[[str | None, Mapping[str, float]], bool | None]
+"""Whether an outcome with its measures counts as success; None where it does not say."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,10 @@ def aggregate_figures(trials: Sequence[Told], succeeds: Criterion | None) -> lis
         return []
     values = {"trials": float(len(answered))}
     if succeeds is not None:
-        successes = sum(succeeds(trial.measures) for trial in answered)
-        values["success_rate"] = successes / len(answered)
+        judged = [succeeds(trial.outcome, trial.measures) for trial in answered]
+        said = [success for success in judged if success is not None]
+        if said:
+            values["success_rate"] = sum(said) / len(said)
     for name in sorted({name for trial in answered for name in trial.measures}):
         measured = [trial.measures[name] for trial in answered if name in trial.measures]
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is left out below
@@ -84,7 +86,7 @@ def _finite(values: Mapping[str, float], time_ms: int, step: int) -> list[Figure
 def success_of(spec_json: str) -> Criterion | None:
     """The success criterion of a canonical spec; None where it holds none that can be read."""
     try:
-        return spec.Criterion.model_validate(json.loads(spec_json)["success"]).met
+        return spec.Criterion.model_validate(json.loads(spec_json)["success"]).judged
     except (KeyError, TypeError, ValueError):  # pydantic's errors are ValueErrors
         return None
 

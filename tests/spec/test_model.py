@@ -97,6 +97,18 @@ def test_a_trial_without_the_measure_is_no_success():
     assert not Criterion(measure="m", above=-1).met({"other": 5.0})
 
 
+def test_a_diverged_trial_has_failed_whichever_way_the_criterion_points():
+    for bound in ({"above": 0.5}, {"below": 0.5}):
+        for value in (0.0, 1.0):
+            assert Criterion(measure="m", **bound).judged("diverged", {"m": value}) is False
+
+
+def test_a_trial_without_the_measure_says_nothing():
+    criterion = Criterion(measure="m", above=0.5)
+    assert criterion.judged("out_of_budget", {"steps": 3.0}) is None
+    assert criterion.judged("out_of_budget", {"m": 0.75}) is True
+
+
 def test_a_criterion_reads_as_a_formula():
     assert str(Criterion(measure="relative_error", below=1e-3)) == "relative_error < 0.001"
     assert str(Criterion(measure="train_error", above=0)) == "train_error > 0"

@@ -45,7 +45,7 @@ def test_every_outcome_has_its_number():
 
 def test_aggregates_count_answers_and_not_gaps():
     trials = [told(0, loss=1.0, time_ms=1), told(1, None, time_ms=2), told(2, loss=4.0, time_ms=3)]
-    figures = aggregate_figures(trials, lambda measures: measures.get("loss", 9.0) < 2.0)
+    figures = aggregate_figures(trials, lambda outcome, measures: measures.get("loss", 9.0) < 2.0)
     assert values(figures) == {
         "trials": 2.0,
         "success_rate": 0.5,
@@ -56,7 +56,9 @@ def test_aggregates_count_answers_and_not_gaps():
 
 
 def test_a_trial_that_diverged_counts_as_a_failure_and_has_no_mean():
-    figures = aggregate_figures([told(0, "diverged"), told(1, loss=1.0)], lambda m: "loss" in m)
+    figures = aggregate_figures(
+        [told(0, "diverged"), told(1, loss=1.0)], lambda outcome, m: "loss" in m
+    )
     assert values(figures) == {"trials": 2.0, "success_rate": 0.5, "loss.mean": 1.0}
 
 
@@ -91,7 +93,7 @@ def test_batches_keep_order_and_size_and_tear_no_group_that_fits(sizes: list[int
 def test_the_criterion_is_read_from_the_canonical_spec():
     succeeds = success_of(A_SPEC.canonical)
     assert succeeds is not None
-    assert succeeds({"train_error": 0.1})
-    assert not succeeds({"train_error": 0.0})
-    assert not succeeds({})
+    assert succeeds("fitted", {"train_error": 0.1})
+    assert not succeeds("fitted", {"train_error": 0.0})
+    assert succeeds("out_of_budget", {}) is None
     assert success_of("{}") is None
