@@ -281,6 +281,42 @@ def test_a_trial_that_never_passes_stop_at_ends_where_it_would_have_without():
     assert accuracies[1] == fitted(200)[2][1]
 
 
+def test_a_fresh_trial_is_looked_at_after_its_own_steps_and_not_after_those_of_its_company():
+    """Mates end at 115, 137, 159 and 181 steps; after 159 the trial would be good for once."""
+    learner = TwoLayer(
+        width=32, samples="fresh", batch_size=32, weight_decay=0.0, stop_at=0.6, check_every=50
+    )
+    long = trial(learner, d=15, n=32 * 600, k=3)
+    alone = run_pack([long])[0]
+    assert alone.measures["steps"] % 50 == 0
+    assert 0 < alone.measures["steps"] < 600
+    for steps in range(115, int(alone.measures["steps"]), 22):
+        mate = trial(learner, 1, d=15, n=32 * steps, k=3)
+        together = run_pack([long, mate])
+        assert together[0].same_as(alone)
+        assert together[1].same_as(run_pack([mate])[0])
+
+
+def test_a_fresh_trial_that_is_good_after_its_last_step_alone_is_fitted():
+    learner = TwoLayer(samples="fresh", batch_size=32, weight_decay=0.0, check_every=10_000)
+    ends = [
+        run_pack([trial(learner.model_copy(update={"stop_at": stop_at}), d=6, n=32 * 90)])[0]
+        for stop_at in (0.6, 0.9999)
+    ]
+    assert [end.measures["steps"] for end in ends] == [90, 90]
+    assert ends[0].outcome is Outcome.FITTED
+    assert ends[1].outcome is (
+        Outcome.FITTED if ends[1].measures["test_accuracy"] == 1.0 else Outcome.OUT_OF_BUDGET
+    )
+
+
+@pytest.mark.parametrize("stop_at", [1.0, 1.5, -1.0, math.nan, math.inf])
+def test_a_stop_at_that_no_trial_or_every_trial_exceeds_is_refused(stop_at: float):
+    with pytest.raises(ValidationError, match="stop_at"):
+        TwoLayer(stop_at=stop_at)
+    assert TwoLayer(stop_at=-0.5).stop_at == -0.5
+
+
 def test_fresh_samples_without_a_batch_size_are_refused():
     with pytest.raises(ValidationError, match="batch_size"):
         TwoLayer(samples="fresh", batch_size=None)

@@ -43,7 +43,7 @@ class TwoLayer(Learner):
 
     It is judged where it stands after the last step. With `stop_at` it is judged where it stood
     when its test accuracy (R^2 for real labels) first exceeded `stop_at` at a multiple of
-    `check_every` steps; the check looks at the very examples that judge it, so that a stopped trial
+    `check_every` steps or after its own last step; the check looks at the very examples that judge it, so that a stopped trial
     is a successful one. That asks another question, "was it ever that good?" instead of "is it in
     the end?", whose thresholds may be lower; hence it is off unless asked for. A trial that never
     gets there has outcome out_of_budget. The measure `steps` is the number of steps taken.
@@ -65,7 +65,9 @@ class TwoLayer(Learner):
     batch_size: int | None = Field(64, ge=1, description="null: all n examples at every step")
     samples: Literal["finite", "fresh"] = "finite"
     steps: int = Field(800, ge=1, description="steps on a finite sample")
-    stop_at: float | None = Field(None, description="end once test accuracy exceeds this")
+    stop_at: float | None = Field(
+        None, gt=-1.0, lt=1.0, description="end once test accuracy (or R^2) exceeds this"
+    )
     check_every: int = Field(50, ge=1, description="steps between looks at test accuracy")
 
     reports: ClassVar[tuple[str, ...]] = ("steps",)
@@ -171,21 +173,26 @@ class _Training:
                 return
 
     def _look(self, step: int, trials: list[int]) -> None:
-        """Put aside the trials that are done after that step."""
-        stop_at, ends = self._learner.stop_at, step in self._last
-        checks = stop_at is not None and (ends or step % self._learner.check_every == 0)
-        if not (ends or checks):
+        """Put aside the trials that are done after that step.
+
+        A trial's own end and the multiples of `check_every` are all that counts for it: trials of
+        other n in the pack may end at any step.
+        """
+        learner = self._learner
+        at_check = learner.stop_at is not None and step % learner.check_every == 0
+        ending = [self._last[trial] == step for trial in trials]
+        if not (at_check or any(ending)):
             return
-        good = self._passed(trials) if checks else [False] * len(trials)
+        good = self._passed(trials) if learner.stop_at is not None else [False] * len(trials)
         done = [
             place
             for place, trial in enumerate(trials)
-            if not self._taken[trial] and (good[place] or self._last[trial] == step)
+            if not self._taken[trial] and (ending[place] or (at_check and good[place]))
         ]
         self._final.put([trials[place] for place in done], self._net, done)
         for place in done:
             self._taken[trials[place]] = step
-            if checks and not good[place]:
+            if learner.stop_at is not None and not good[place]:
                 self._outcomes[trials[place]] = Outcome.OUT_OF_BUDGET
 
     def _passed(self, trials: list[int]) -> list[bool]:
