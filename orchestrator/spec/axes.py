@@ -79,7 +79,8 @@ class Axes:
     """The axes of an experiment.
 
     Exactly one of three forms: d (and k) as a product, `points` as pairs (d, k), or `zipped`, axes
-    of equal length that are walked together. n stands beside, unless it is zipped.
+    of equal length that are walked together. A letter that is not zipped stands beside, and takes
+    all its values at every step of the walk; n stands beside points too.
     """
 
     d: Axis | None = None
@@ -137,18 +138,35 @@ class Axes:
     def _walk_zipped(
         self, default_k: int, findings: Findings
     ) -> Iterator[tuple[int, int, int | None]]:
-        beside = {"k": default_k}
-        letters = dict(self.zipped)
-        ordered = _by_dependence(letters)
-        for place in range(len(next(iter(letters.values())).entries)):
-            found: dict[str, int] = {}
-            for letter in ordered:
-                path = f"axes.zip.{letter}.{place}"
-                value = _whole(letters[letter].entries[place], path, {**beside, **found}, findings)
-                if value is not None:
-                    found[letter] = value
-            if len(found) == len(letters):
-                yield found["d"], found.get("k", default_k), found.get("n")
+        letters: dict[Letter, Axis] = dict(self.zipped)
+        letters |= {"d": self.d} if self.d is not None else {}
+        letters |= {"k": self.k} if self.k is not None else {}
+        for place in range(len(self.zipped[0][1].entries)):
+            rows: list[dict[str, int]] = [{} if "k" in letters else {"k": default_k}]
+            for letter in _by_dependence(letters):
+                if not rows and not letters[letter].names:  # its faults are to be told as well
+                    self._at(letter, letters[letter], place, {}, findings)
+                rows = [
+                    {**row, letter: value}
+                    for row in rows
+                    for value in self._at(letter, letters[letter], place, row, findings)
+                ]
+            yield from ((row["d"], row["k"], row.get("n")) for row in rows)
+
+    def _at(
+        self,
+        letter: Letter,
+        axis: Axis,
+        place: int,
+        values: Mapping[str, int],
+        findings: Findings,
+    ) -> Sequence[int]:
+        """The values of an axis at one step of the walk: one if it is zipped, else all it has."""
+        zipped = dict(self.zipped).get(letter)
+        if zipped is None:
+            return _spread(axis, f"axes.{letter}", values, findings)
+        value = _whole(zipped.entries[place], f"axes.zip.{letter}.{place}", values, findings)
+        return () if value is None else (value,)
 
     def _product(self, default_k: int, findings: Findings) -> Iterator[tuple[int, int]]:
         assert self.d is not None
@@ -170,7 +188,8 @@ class Axes:
         if self.points:
             return len(self.points)
         if self.zipped:
-            return len(self.zipped[0][1].entries)
+            beside = _length(self.d) * _length(self.k)
+            return len(self.zipped[0][1].entries) * beside
         return _length(self.d) * _length(self.k)
 
 
@@ -180,7 +199,7 @@ def _length(axis: Axis | None) -> int:
     return 1 if axis is None else axis.count or 1
 
 
-def _by_dependence(letters: Mapping[Letter, Values]) -> list[Letter]:
+def _by_dependence(letters: Mapping[Letter, Axis]) -> list[Letter]:
     order: list[Letter] = ["k", "d", "n"] if "k" in letters["d"].names else ["d", "k", "n"]
     return [letter for letter in order if letter in letters]
 

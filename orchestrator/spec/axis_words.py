@@ -119,8 +119,8 @@ def _pair(found: list[Any]) -> str:
 
 
 def _zipped(found: Any, findings: Findings) -> tuple[tuple[Letter, Values], ...]:
-    if not isinstance(found, dict) or len(found) < 2 or "d" not in found:
-        findings.add("axes.zip", "expected a mapping of d and at least one other axis to lists")
+    if not isinstance(found, dict) or len(found) < 2:
+        findings.add("axes.zip", "expected a mapping of at least two axes to lists")
         return ()
     check_words(found, LETTERS, "axes.zip", findings)
     zipped: list[tuple[Letter, Values]] = []
@@ -144,34 +144,39 @@ def _zipped(found: Any, findings: Findings) -> tuple[tuple[Letter, Values], ...]
 
 
 def _check_form(found: dict[str, Any], findings: Findings) -> None:
+    zipped = found.get("zip")
+    in_zip = frozenset(zipped if isinstance(zipped, dict) else ())
     forms = [form for form in ("d", "points", "zip") if form in found]
-    if not forms:
-        findings.add("axes.d", "missing: the dimensions, such as [10, 20, 40]")
+    if forms == ["d", "zip"] and "d" not in in_zip:
+        forms = ["d"]  # d stands beside a zip of the others
     if len(forms) > 1:
         findings.add("axes", f"{' and '.join(forms)} both say where d stands; keep one")
-    zipped = found.get("zip")
+    elif (forms == ["zip"] and in_zip and "d" not in in_zip) or not forms:
+        findings.add("axes.d", "missing: the dimensions, such as [10, 20, 40]")
     for letter in ("k", "n"):
-        twice = letter in found and isinstance(zipped, dict) and letter in zipped
-        if twice or (letter == "k" and "k" in found and forms and forms[0] != "d"):
-            findings.add(f"axes.{letter}", f"{letter} is given by {forms[-1]} already; keep one")
-    if "n" not in found and not (isinstance(zipped, dict) and "n" in zipped):
+        if letter in found and letter in in_zip:
+            findings.add(f"axes.{letter}", f"{letter} is given by zip already; keep one")
+        elif letter == "k" and "k" in found and forms == ["points"]:
+            findings.add("axes.k", "k is given by points already; keep one")
+    if "n" not in {*found, *in_zip}:
         findings.add("axes.n", 'missing: the range of n, such as {low: d, high: "4*d"}')
 
 
 def _check_dependence(axes: Axes, findings: Findings) -> None:
     zipped = dict(axes.zipped)
-    where = "axes.zip." if zipped else "axes."
+    where = {letter: "axes.zip." if letter in zipped else "axes." for letter in LETTERS}
     d, k, n = (zipped.get(letter, getattr(axes, letter)) for letter in LETTERS)
     names = {
         letter: axis.names if axis else frozenset()
-        for letter, axis in zip("dkn", (d, k, n), strict=True)
+        for letter, axis in zip(LETTERS, (d, k, n), strict=True)
     }
-    for letter in "dkn":
+    for letter in LETTERS:
+        path = f"{where[letter]}{letter}"
         if letter in names[letter]:
-            findings.add(f"{where}{letter}", f"{letter} depends on itself")
+            findings.add(path, f"{letter} depends on itself")
         elif letter != "n" and "n" in names[letter]:
-            findings.add(f"{where}{letter}", f"{letter} cannot depend on n")
+            findings.add(path, f"{letter} cannot depend on n")
     if "k" in names["d"] and "d" in names["k"]:
-        findings.add(f"{where}k", "d and k depend on each other; give one of them plainly")
+        findings.add(f"{where['k']}k", "d and k depend on each other; give one of them plainly")
     elif "k" in names["d"] and k is None:
-        findings.add(f"{where}d", "d depends on k, and there is no k axis")
+        findings.add(f"{where['d']}d", "d depends on k, and there is no k axis")

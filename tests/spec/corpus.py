@@ -399,6 +399,30 @@ AXES = [
         ("axes", 6, "both say"),
     ),
     swap(
+        "zip with its k again",
+        "  d",
+        "  zip: {d: [10, 20], k: [1, 2]}",
+        ("axes.k", 8, "k is given by zip already"),
+    ),
+    swap(
+        "zip without d",
+        "  d",
+        "  zip: {k: [1, 2], n: [10, 20]}",
+        ("axes.d", 6, "missing: the dimensions"),
+        ("axes.k", 8, "k is given by zip already"),
+        ("axes.n", 9, "n is given by zip already"),
+    ),
+    whole(
+        "a fault beside a zip",
+        GOOD.replace("  d: [10, 20]", "  zip: {d: [10, 0.5], n: [10, 0]}")
+        .replace("k: 2", 'k: "d/20"')
+        .replace('  n: {low: d, high: "4*d"}\n', "")
+        .replace("kind: threshold, tolerance: 0.1", "kind: grid"),
+        ("axes.k", 8, "d / 20 is 0.5 at d = 10"),
+        ("axes.zip.d.1", 7, "expected a whole number, found 0.5"),
+        ("axes.zip.n.1", 7, "expected at least 1"),
+    ),
+    swap(
         "too many points",
         "  d",
         "  d: {low: 1, high: 1e9, count: 10001}",

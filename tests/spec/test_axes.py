@@ -64,6 +64,27 @@ def test_a_zipped_n_belongs_to_its_pair():
     assert spec.n_grid(arm, 10, 1) == (5, 20)
 
 
+def test_a_letter_beside_a_zip_holds_at_every_step_of_it():
+    zipped = {"zip": {"d": [10, 20], "n": [5, "2*d+k"]}}
+
+    def asked(**beside: Any) -> list[tuple[int, int, int]]:
+        spec = a_spec({**zipped, **beside}, kind="grid")
+        assert ExperimentSpec.from_canonical(spec.canonical).id == spec.id
+        return [(a.d, a.k, a.high) for a in spec.asked(spec.arms[0])]
+
+    assert asked(k=2) == [(10, 2, 5), (20, 2, 42)]
+    assert asked(k="d/10") == [(10, 1, 5), (20, 2, 42)]
+    zipped["zip"]["d"] = ["5*k", 20]
+    assert asked(k=2) == [(10, 2, 5), (20, 2, 42)]
+    zipped["zip"]["d"] = [10, 20]
+    assert asked(k=[1, 2]) == [(10, 1, 5), (10, 2, 5), (20, 1, 41), (20, 2, 42)]
+
+
+def test_d_may_stand_beside_a_zip_of_k_and_n():
+    spec = a_spec({"zip": {"k": [1, 2], "n": [5, "4*d"]}, "d": "10*k"}, kind="grid")
+    assert [(a.d, a.k, a.high) for a in spec.asked(spec.arms[0])] == [(10, 1, 5), (20, 2, 80)]
+
+
 def test_a_range_of_d_is_spaced_and_rounded():
     assert points({"d": {"low": 10, "high": 50, "count": 3}}) == [(10, 1), (30, 1), (50, 1)]
     log = points({"d": {"low": 10, "high": 1000, "count": 3, "spacing": "log"}})
