@@ -22,7 +22,10 @@ LEVELS = 8
 """Thresholds asked along a context that is a range instead of a list. Chosen by hand."""
 
 RESOLUTION = 1_000_000
-"""Contexts that are not whole numbers are told apart to one part in this."""
+"""Contexts that are not whole numbers are told apart to one part in this, of the smallest."""
+
+SAME = 1e-12
+"""Numbers this close, relatively, are one: 0.1 + 0.2 and 0.3 differ by rounding alone."""
 
 
 def levels(distribution: BaseDistribution) -> tuple[Any, ...]:
@@ -100,6 +103,8 @@ def coordinates(contexts: Sequence[Context]) -> dict[Context, Place]:
     The first two parameters whose values are all positive numbers become d and k, along which
     thresholds share what is learned; the others split contexts into groups that share nothing.
     Numbers that are not whole are scaled to whole ones, which only shifts their logarithm.
+
+    Raises `ValueError` when two of those lie too close together to be told apart.
     """
     width = len(contexts[0]) if contexts else 0
     numeric = [j for j in range(width) if _is_amount(context[j] for context in contexts)][:2]
@@ -120,4 +125,15 @@ def _is_amount(values: Iterable[Any]) -> bool:
 def _whole(values: Sequence[float]) -> list[int]:
     if all(value == round(value) for value in values):
         return [int(value) for value in values]
-    return [round(RESOLUTION * value / min(values)) for value in values]
+    smallest = min(values)
+    whole = [round(RESOLUTION * value / smallest) for value in values]
+    first: dict[int, float] = {}
+    for value, rounded in zip(values, whole, strict=True):
+        other = first.setdefault(rounded, value)
+        if not math.isclose(value, other, rel_tol=SAME):
+            raise ValueError(
+                f"the context values {other!r} and {value!r} are too close to be told apart: "
+                f"values that are not whole are kept to {1 / RESOLUTION:g} of the smallest, "
+                f"{smallest!r}; give the context in other units, or as text"
+            )
+    return whole

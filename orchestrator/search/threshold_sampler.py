@@ -111,6 +111,8 @@ class ThresholdSampler(BaseSampler):
       threshold is asked on the union of its context's ranges.
     - n is categorical, stepped or a float: the nearest admissible value to the ladder's.
     - the study has several objectives: `ValueError`.
+    - two context values that are not whole differ by less than a millionth of the smallest:
+      `ValueError`, as they would be taken for one.
     - user attributes `successes` and `trials` (and `gaps`) make a trial stand for a block of
       repeats; `repeats` says how many a running one stands for.
 

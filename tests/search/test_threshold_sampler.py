@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from orchestrator.inference.ladder import rungs
-from orchestrator.search import ThresholdSampler, threshold_sampler
+from orchestrator.search import ThresholdSampler, space, threshold_sampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 DS = [10, 20, 40]
@@ -299,6 +299,19 @@ def test_an_n_that_is_no_amount_is_refused(choices):
     trial = a_study(a_sampler(context=[])).ask()
     with pytest.raises(ValueError, match="n counts examples"):
         trial.suggest_categorical("n", choices)
+
+
+def test_context_values_that_would_be_taken_for_one_are_refused():
+    """Rounding error is no difference: 0.1 + 0.2 is 0.3."""
+    study = a_study(a_sampler(context=["noise"]))
+    trial = study.ask()
+    trial.suggest_categorical("noise", [0.5, 0.50000001])
+    with pytest.raises(ValueError, match=r"0\.5 and 0\.50000001 are too close"):
+        trial.suggest_int("n", 5, 50)
+    close = space.coordinates([(0.5,), (0.5000015,)])
+    assert len(set(close.values())) == 2
+    one = space.coordinates([(0.1,), (0.3,), (0.1 + 0.2,)])
+    assert one[(0.3,)] == one[(0.1 + 0.2,)] != one[(0.1,)]
 
 
 def test_the_second_context_is_chosen_among_what_the_first_allows():
