@@ -43,10 +43,11 @@ class TwoLayer(Learner):
 
     It is judged where it stands after the last step. With `stop_at` it is judged where it stood
     when its test accuracy (R^2 for real labels) first exceeded `stop_at` at a multiple of
-    `check_every` steps or after its own last step; the check looks at the very examples that judge it, so that a stopped trial
-    is a successful one. That asks another question, "was it ever that good?" instead of "is it in
-    the end?", whose thresholds may be lower; hence it is off unless asked for. A trial that never
-    gets there has outcome out_of_budget. The measure `steps` is the number of steps taken.
+    `check_every` steps or after its own last step; the check looks at the very examples that judge
+    it, so that a stopped trial is a successful one. That asks another question, "was it ever that
+    good?" instead of "is it in the end?", whose thresholds may be lower; hence it is off unless
+    asked for. A trial that never gets there has outcome out_of_budget. The measure `steps` is the
+    number of steps taken.
 
     Trials whose parameters end infinite or nan have outcome diverged.
 
