@@ -1,9 +1,10 @@
 """From the words of a file to theory, noting every fault on the way."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin
@@ -12,7 +13,7 @@ from orchestrator.spec.expressions import Condition, Expression
 from orchestrator.spec.parts import Part
 from orchestrator.spec.reading import attempt, check_words, read_part
 from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory, TheoryKind
-from orchestrator.spec.wording import Findings, below, shown, unknown_word
+from orchestrator.spec.wording import Findings, below, note_all, number, shown, unknown_word
 
 _T = TypeVar("_T")
 
@@ -58,6 +59,7 @@ def _entry(found: Any, path: str, findings: Findings) -> Theory | None:
     if words is None:
         return None
     before = len(findings.faults)
+    _check_table(words.table or (), f"{path}.table", findings)
     entry = Theory(
         kind=words.kind,
         source=words.source,
@@ -71,6 +73,17 @@ def _entry(found: Any, path: str, findings: Findings) -> Theory | None:
         if part is not None and "n" in part.names:
             findings.add(f"{path}.{word}", "theory speaks of d and k; n has no value here")
     return entry if len(findings.faults) == before else None
+
+
+def _check_table(table: Sequence[_RowWords], path: str, findings: Findings) -> None:
+    """One (d, k) has one threshold."""
+    first: dict[tuple[int, int | None], float] = {}
+    for place, row in enumerate(table):
+        earlier = first.setdefault((row.d, row.k), row.n_star)
+        if earlier != row.n_star:
+            at = f"d = {row.d}" if row.k is None else f"d = {row.d}, k = {row.k}"
+            told = f"n_star is {number(row.n_star)} at {at}, where an earlier row says"
+            findings.add(below(path, place), f"{told} {number(earlier)}; keep one")
 
 
 def _optional(reader: Callable[[Any], _T], found: Any, path: str, findings: Findings) -> _T | None:
@@ -92,4 +105,34 @@ def _chosen(base: type[Plugin], found: Any, path: str, findings: Findings) -> Ch
     known = {name for plugin in classes for name in plugin.model_fields}
     check_words(words, known, path, findings)
     settings = {name: value for name, value in words.items() if name != "kind"}
+    for name in settings:
+        if name in known:
+            _check_setting(classes, name, settings[name], below(path, name), findings)
     return Chosen(kind if isinstance(kind, str) else None, settings)
+
+
+def _check_setting(
+    classes: Sequence[type[Plugin]], name: str, value: Any, path: str, findings: Findings
+) -> None:
+    """Note a value that the field takes in none of the kinds which have it."""
+    refusals: list[str] = []
+    for plugin in classes:
+        if name in plugin.model_fields:
+            refusal = _refusal(plugin, name, value)
+            if refusal is None:
+                return
+            refusals.append(f"{plugin.model_fields['kind'].default}: {refusal}")
+    findings.add(path, refusals[0])
+
+
+def _refusal(plugin: type[Plugin], name: str, value: Any) -> str | None:
+    """Why that field of a plug-in does not take the value; None if it does."""
+    try:
+        plugin.model_validate_json(json.dumps({name: value}))
+    except ValidationError as error:
+        found = Findings()
+        note_all(found, error, "", plugin)
+        return next((f.message for f in found.faults if f.path.split(".")[0] == name), None)
+    except (TypeError, ValueError):  # a check of several fields together, of which one is here
+        return None
+    return None
