@@ -111,6 +111,46 @@ def _cells(axes: Axes, pairs: Pairs, default_k: int) -> int:
     return sum(len(axes.n_values(d, k, default_k, Findings())) for d, k in pairs)
 
 
+def check_search(
+    arms: Sequence[Arm], axes: Axes | None, search: Search, repeats: int | None, findings: Findings
+) -> None:
+    """`max_trials` pays for a point of the design, and an adaptive search is given ends of n."""
+    if repeats is not None:
+        _check_budget(len(arms), search, repeats, findings)
+    if axes is not None and search.kind == "threshold":
+        _check_n_is_free(axes, findings)
+
+
+def _check_budget(arms: int, search: Search, repeats: int, findings: Findings) -> None:
+    if search.max_trials is None or search.kind == "threshold":
+        return
+    fewest, told = repeats, f"{repeats:,} repeats of one point"
+    if search.kind == "sobol":  # which gives every arm the same points
+        fewest, told = repeats * arms, f"{repeats:,} repeats of one point for each of {arms:,} arms"
+    if search.max_trials < fewest:
+        findings.add(
+            "search.max_trials",
+            f"expected at least {fewest:,}, for {told}, found {search.max_trials:,}; "
+            "allow more trials or fewer repeats",
+        )
+
+
+_CHOOSES_N = (
+    "a threshold search chooses n itself between a lowest and a highest; lists of n and a count "
+    "belong to kinds grid, sobol and optuna"
+)
+
+
+def _check_n_is_free(axes: Axes, findings: Findings) -> None:
+    if any(letter == "n" for letter, _ in axes.zipped):
+        findings.once("axes.zip.n", _CHOOSES_N)
+    elif isinstance(axes.n, Range):
+        if axes.n.count is not None:
+            findings.once("axes.n.count", _CHOOSES_N)
+    elif axes.n is not None and len(axes.n.entries) > 1:
+        findings.once("axes.n", _CHOOSES_N)
+
+
 def check_theory(
     arms: Sequence[Arm], axes: Axes, theory: Sequence[Theory], findings: Findings
 ) -> None:

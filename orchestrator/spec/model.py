@@ -17,6 +17,7 @@ from orchestrator.spec.checks import (
     check_arms,
     check_fields,
     check_points,
+    check_search,
     check_success,
     check_theory,
 )
@@ -190,3 +191,5 @@ def _check_together(parts: dict[str, Any], findings: Findings) -> None:
         check_points(arms, axes, search or Search(), findings)
         if not findings.touch("axes", "theory"):
             check_theory(arms, axes, parts["theory"], findings)
+    if search is not None:
+        check_search(arms, axes, search, parts.get("repeats"), findings)

@@ -142,7 +142,7 @@ def _axes() -> Schema:
             "k": axis,
             "n": {"$ref": "#/$defs/n_axis"},
             "points": _list_of({"anyOf": [pair, _mapping({"d": whole, "k": whole})]}),
-            "zip": _mapping(dict.fromkeys("dkn", values), ["d"]),
+            "zip": {**_mapping(dict.fromkeys("dkn", values), []), "minProperties": 2},
         },
         [],
     )

@@ -422,6 +422,57 @@ AXES = [
         ("axes.zip.d.1", 7, "expected a whole number, found 0.5"),
         ("axes.zip.n.1", 7, "expected at least 1"),
     ),
+    whole(
+        "a list of n to search adaptively",
+        GOOD.replace('{low: d, high: "4*d"}', '[10, 20, "4*d"]'),
+        ("axes.n", 9, "belong to kinds grid, sobol and optuna"),
+    ),
+    whole(
+        "a count of n to search adaptively",
+        GOOD.replace('high: "4*d"', 'high: "4*d", count: 5'),
+        ("axes.n.count", 9, "belong to kinds grid, sobol and optuna"),
+    ),
+    whole(
+        "a zipped n to search adaptively",
+        GOOD.replace("  d: [10, 20]", "  zip: {d: [10, 10], n: [10, 20]}").replace(
+            '  n: {low: d, high: "4*d"}\n', ""
+        ),
+        ("axes.zip.n", 7, "belong to kinds grid, sobol and optuna"),
+    ),
+    swap(
+        "a grid without a point",
+        "search",
+        "search: {kind: grid, max_trials: 3}",
+        ("search.max_trials", 11, "at least 4, for 4 repeats of one point, found 3"),
+    ),
+    whole(
+        "a sobol design without a point",
+        GOOD.replace("{kind: kernel_ridge}", "{kind: kernel_ridge, ridge: [0.1, 1]}").replace(
+            "kind: threshold, tolerance: 0.1", "kind: sobol, max_trials: 7"
+        ),
+        ("search.max_trials", 11, "at least 8, for 4 repeats of one point for each of 2 arms"),
+    ),
+    swap(
+        "a tuning without a setting",
+        "search",
+        "search: {kind: optuna, max_trials: 1, fields: {ridge: [0.1, 1]}}",
+        ("search.max_trials", 11, "at least 4"),
+    ),
+    add(
+        "theory of a ridge in letters",
+        "theory: {kind: exact, n_star: 3, learner: {kind: kernel_ridge, ridge: abc}}",
+        ("theory.learner.ridge", 15, "kernel_ridge: expected a number, found the text 'abc'"),
+    ),
+    add(
+        "theory of a setting out of bounds",
+        "theory: {kind: exact, n_star: 3, target: {flip_rate: 2}}",
+        ("theory.target.flip_rate", 15, "sparse_parity: expected a number"),
+    ),
+    add(
+        "table with two thresholds at one point",
+        "theory: {kind: exact, table: [{d: 9, k: 2, n_star: 3}, {d: 9, k: 2, n_star: 3.5}]}",
+        ("theory.table.1", 15, "n_star is 3.5 at d = 9, k = 2, where an earlier row says 3"),
+    ),
     swap(
         "too many points",
         "  d",

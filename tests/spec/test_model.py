@@ -182,7 +182,6 @@ CHANGES: list[tuple[str, Any]] = [
     ("axes.k", 3),
     ("axes.n.low", "d + 1"),
     ("axes.n.high", "5*d"),
-    ("axes.n.count", 9),
     ("axes.n.spacing", "log"),
     ("success.measure", "r_squared"),
     ("success.above", 0.8),
@@ -218,6 +217,13 @@ def changed(path: str, value: Any) -> ExperimentSpec:
 def test_every_change_of_meaning_changes_the_id():
     ids = {changed(path, value).id for path, value in CHANGES}
     assert len(ids | {ExperimentSpec.from_words(RICH).id}) == len(CHANGES) + 1
+
+
+def test_the_values_of_n_that_a_grid_takes_change_its_id():
+    ends = {"low": "d", "high": "4*d"}
+    ns = [ends, {**ends, "count": 9}, {**ends, "count": 8}, ["d", "4*d"], ["d", "2*d", "4*d"]]
+    specs = [a_spec(search={"kind": "grid"}, axes={"d": 10, "k": 2, "n": n}) for n in ns]
+    assert len({spec.id for spec in specs}) == len(ns)
 
 
 @pytest.mark.parametrize(
@@ -361,3 +367,24 @@ def test_search_defaults_are_those_of_the_documentation():
     search = Search()
     assert (search.kind, search.level, search.confidence) == ("threshold", 0.5, 0.95)
     assert (search.tolerance, search.round, search.max_trials) == (0.05, 32, None)
+
+
+# Budgets of designs
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("grid", 4), ("sobol", 8), ("optuna", 4), ("threshold", 1)]
+)
+def test_the_least_budget_that_pays_for_a_point_is_taken(kind: str, most: int):
+    ridges = {"kind": "kernel_ridge", "ridge": [0.1, 1]}
+    fields = {"fields": {"degree": [2, 3]}} if kind == "optuna" else {}
+    search = {"kind": kind, "max_trials": most, **fields}
+    assert a_spec(learner=ridges, repeats=4, search=search).search.max_trials == most
+
+
+def test_theory_may_name_a_setting_that_one_of_several_kinds_takes():
+    """`ridge` belongs to two learners; the value fits both or one of them."""
+    entry = {"kind": "exact", "n_star": 3, "learner": {"ridge": 0.5}}
+    assert a_spec(theory=entry).theory[0].learner is not None
+    rows = [{"d": 10, "n_star": 3}, {"d": 10, "n_star": 3.0}, {"d": 10, "k": 2, "n_star": 4}]
+    assert len(a_spec(theory={"kind": "exact", "table": rows}).theory[0].table) == 3
