@@ -85,7 +85,9 @@ def test_no_trials_leave_every_threshold_undecided_and_no_law():
 
 def test_settings_that_were_tuned_are_never_pooled():
     """Two ridges whose thresholds are a factor of three apart: the answer is the better one's."""
-    spec = a_spec(learner={"kind": "kernel_ridge"}, axes={"d": 10, "k": 2, "n": [5, 4000]})
+    spec = a_spec(
+        learner={"kind": "kernel_ridge"}, axes={"d": 10, "k": 2, "n": {"low": 5, "high": 4000}}
+    )
     found = [*rows(0, 10, 50, tuned={"ridge": 0.1}), *rows(0, 10, 150, tuned={"ridge": 10.0})]
     (one,) = answer(spec, STANDING, found).arms[0].thresholds
     assert dict(one.tuned) == {"ridge": 0.1}
