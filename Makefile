@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 # A machine with its own torch (a GPU machine's CUDA build) keeps it: the environment then sees the
-# system's packages and torch's pin is left out.
-OWN_TORCH := $(shell $(PYTHON) -c "import torch, sys; v = torch.__version__.split('.'); sys.stdout.write('yes' if (int(v[0]), int(v[1])) >= (2, 6) else '')" 2>/dev/null)
+# system's packages and torch's pin is left out. Asked of the base Python only, never of a venv.
+OWN_TORCH := $(shell $(PYTHON) -c "import sys; sys.prefix == sys.base_prefix or sys.exit(); import torch; v = torch.__version__.split('.'); print('yes' if (int(v[0]), int(v[1])) >= (2, 6) else '')" 2>/dev/null)
 
 .PHONY: run setup test test-all check format bench ui golden clean
 

@@ -19,7 +19,13 @@ from orchestrator.answer import Standing as AnswerStanding
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin, load_entry_points, load_file, load_source, scan
 from orchestrator.domain.target import Target
-from orchestrator.errors import Interrupted, RequestError, UnknownSweep, Unreachable
+from orchestrator.errors import (
+    Interrupted,
+    PhasefrontError,
+    RequestError,
+    UnknownSweep,
+    Unreachable,
+)
 from orchestrator.plan.explain import History, explain_sweep, explain_trial
 from orchestrator.plan.outline import Outline
 from orchestrator.plan.outline import outline as _outline
@@ -57,10 +63,14 @@ __all__ = [
     "sweep_and_members",
     "sweeps",
     "table_bytes",
+    "to_resume",
     "ui_command",
 ]
 
 DEFAULT_STORE = "mlflow_store"
+
+PUBLISH_S = 5.0
+"""Seconds between figures of a running sweep in MLflow; each is a commit of the ledger."""
 
 GIVE_UP_DRAIN_S = 3.0
 """How long MLflow may take to hear of a sweep that was stopped; Ctrl-C ends within ten seconds."""
@@ -82,6 +92,13 @@ class Place:
             store or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE,
             ledger or os.environ.get("PHASEFRONT_LEDGER") or None,
         )
+
+    @property
+    def words(self) -> str:
+        """The options that name this place on a command line, with a space before each."""
+        usual = Place.chosen()
+        store = f" --store {self.store}" if self.store != usual.store else ""
+        return store + (f" --ledger {self.ledger}" if self.ledger != usual.ledger else "")
 
 
 @dataclass(frozen=True)
@@ -124,9 +141,10 @@ def run(
     `EveryTrialFailed` when the first trials all fail alike. What was committed is always kept.
     """
     if not isinstance(spec, ExperimentSpec):
-        source = source or Path(spec).read_text(encoding="utf-8")
-        spec = load(Path(spec))
+        path, spec = Path(spec), load(Path(spec))
+        source = source or path.read_text(encoding="utf-8")
     place, machine = place or Place.chosen(), machine or Machine()
+    _refuse_lost_ledger(spec, place)
     from orchestrator.search import proposer_for
     from orchestrator.tracking import open_tracker
 
@@ -152,10 +170,44 @@ def run(
             )
             return _answer(sweep, tracker, executor, record)
         except BaseException as error:
-            _give_up(tracker, executor, error)
             if isinstance(error, Interrupted | Unreachable):
-                error.add_note(f"go on with: phasefront resume {spec.name}")
+                error.add_note(f"go on with: phasefront resume {spec.id}{place.words}")
+            _give_up(tracker, executor, error)
             raise
+
+
+def to_resume(sweep: str, place: Place, from_mlflow: bool = False) -> SweepRecord:
+    """The record of a sweep that can be gone on with, its ledger rebuilt first if asked.
+
+    Raises `UnknownSweep`; `RequestError` when the ledger is lost and `from_mlflow` was not said, or
+    when a plug-in's revision has changed, so that the same words would be another sweep.
+    """
+    reader = _reader(place)
+    record = find(reader.sweeps(), sweep)
+    if from_mlflow and reader.source == "ledger":
+        raise RequestError("--from-mlflow is for a lost ledger, and this sweep's ledger is here")
+    if from_mlflow:
+        from orchestrator.tracking import rebuild
+
+        record = rebuild(place.store, place.ledger, record.id)
+    spec = spec_of(record)
+    _refuse_lost_ledger(spec, place)
+    if spec.id != record.id:
+        raise RequestError(
+            f"{record.name} ({record.id}) was begun with another revision of a plug-in, so the same "
+            f"words are now the sweep {spec.id}; start that with: phasefront run"
+        )
+    return record
+
+
+def _refuse_lost_ledger(spec: ExperimentSpec, place: Place) -> None:
+    """A sweep that MLflow knows and the ledger does not would be trained again, and doubled."""
+    reader = _reader(place)
+    if reader.source == "mlflow" and any(record.id == spec.id for record in reader.sweeps()):
+        raise RequestError(
+            f"the ledger of {spec.name} is missing and MLflow has its trials; rebuild it with: "
+            f"phasefront resume {spec.id} --from-mlflow{place.words}"
+        )
 
 
 def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRecord) -> Answer:
@@ -171,12 +223,23 @@ def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRec
 
 
 def _give_up(tracker: Tracker, executor: Executor | None, error: BaseException) -> None:
-    """Nothing runs afterwards, and the sweep's status says how it ended."""
+    """Nothing runs afterwards, and the sweep's status says how it ended, if it can be said.
+
+    What goes wrong here is second to `error`, which may be its very cause (a full disk), so it is
+    added to that as a note.
+    """
     stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-    if executor:
-        executor.close()
-    tracker.finish("interrupted" if stopped else "failed", "interrupted" if stopped else None)
-    tracker.close(drain_s=GIVE_UP_DRAIN_S)
+    steps: list[Callable[[], object]] = [
+        lambda: tracker.finish(
+            "interrupted" if stopped else "failed", "interrupted" if stopped else None
+        ),
+        lambda: tracker.close(drain_s=GIVE_UP_DRAIN_S),
+    ]
+    for step in [executor.close, *steps] if executor else steps:
+        try:
+            step()
+        except PhasefrontError as second:
+            error.add_note(f"and then: {second}")
 
 
 def _executor(
@@ -204,8 +267,14 @@ def _record(spec: ExperimentSpec, source: str, plugins: Sequence[tuple[str, str]
 
 
 def _publishing(tracker: Tracker, watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    published = float("-inf")
+
     def both(progress: Progress) -> None:
+        nonlocal published
         watch(progress)
+        if time.monotonic() - published < PUBLISH_S:
+            return
+        published = time.monotonic()
         tracker.publish(
             {
                 "trials": float(progress.answered),
@@ -234,6 +303,8 @@ def sweep_and_members(sweep: str, place: Place | None = None) -> tuple[SweepReco
     """A sweep's record and its trials. Raises `UnknownSweep`."""
     reader = _reader(place)
     record = find(reader.sweeps(), sweep)
+    if reader.source == "mlflow":
+        log.warning("the ledger cannot be reached; this is what MLflow has")
     return record, reader.members(record.id)
 
 
@@ -244,12 +315,17 @@ def sweeps(place: Place | None = None) -> list[SweepRecord]:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a sweep stands: its record, trials by state, rounds, and what MLflow has not heard."""
+    """Where a sweep stands: its record, trials by state, rounds, and what MLflow has not heard.
+
+    `source` is `ledger`, or `mlflow` where the ledger cannot be reached: MLflow knows settled
+    trials only, neither rounds nor what it has not been told, which are then None.
+    """
 
     record: SweepRecord
     states: Mapping[str, int]
-    rounds: int
-    lag: int
+    source: str
+    rounds: int | None
+    lag: int | None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; format 1."""
@@ -262,18 +338,23 @@ class Standing:
             "trials": dict(self.states),
             "rounds": self.rounds,
             "mirror_lag": self.lag,
+            "source": self.source,
         }
 
 
 def standing(sweep: str, place: Place | None = None) -> Standing:
     """Where a sweep stands. Raises `UnknownSweep`."""
-    record, members = sweep_and_members(sweep, place)
+    reader = _reader(place)
+    record = find(reader.sweeps(), sweep)
+    members = reader.members(record.id)
     states = Counter(member.state for member in members)
+    is_whole = reader.source == "ledger"
     return Standing(
         record=record,
         states={name: states[name] for name in ("done", "cached", "running", "waiting", "gap")},
-        rounds=max((member.round for member in members), default=-1) + 1,
-        lag=_reader(place).lag(record.id),
+        source=reader.source,
+        rounds=max((member.round for member in members), default=-1) + 1 if is_whole else None,
+        lag=reader.lag(record.id) if is_whole else None,
     )
 
 
@@ -450,7 +531,13 @@ def outline(spec: ExperimentSpec, slots: int | None = None) -> Outline:
 
 
 def ui_command(place: Place, port: int) -> tuple[list[str], str]:
-    """The command that serves the MLflow UI on loopback, and the address that opens on sweeps."""
+    """The command that serves the MLflow UI on loopback, and the address that opens on sweeps.
+
+    Raises `RequestError` for a folder in which nothing was ever answered.
+    """
     from orchestrator.tracking import ui_command
+
+    if "://" not in place.store and not (Path(place.store) / "mlflow.db").exists():
+        raise RequestError(f"{place.store}: no sweep was answered in this store yet")
 
     return ui_command(place.store, port)

@@ -99,6 +99,7 @@ class Sweep:
         self._started: dict[str, Pack] = {}  # with the attempt numbers that fence their commits
         self._cached = 0
         self._reasons: Counter[str] = Counter()
+        self._last_reason = ""
         self._told_at = float("-inf")
 
     def answer(self) -> StoppedBy | None:
@@ -114,6 +115,8 @@ class Sweep:
             self._propose()
             self._tell(final=self._is_done())
             if self._is_done():
+                if self._rounds.gaps and not self._rounds.answered and self._last_reason:
+                    raise _failed(self._rounds.gaps, self._last_reason)
                 return self._proposer.stopped_by(self._rounds.so_far())
             for fact in self._executor.wait(WAIT_S):
                 self._hear(fact)
@@ -208,13 +211,11 @@ class Sweep:
             self._tracker.charge(key, attempt, command.reason, command.charge, command.where)
 
     def _notice_failure(self, reason: str) -> None:
-        kind = reason.splitlines()[0]
+        kind = reason.split(":")[0]  # the rest names a process or a place
         self._reasons[kind] += 1
         if not self._rounds.answered and self._reasons[kind] >= ALIKE:
-            raise EveryTrialFailed(
-                f"the first {self._reasons[kind]} trials all failed alike and none was answered: "
-                f"{reason}"
-            )
+            raise _failed(self._reasons[kind], reason)
+        self._last_reason = reason
 
     # limits and progress
 
@@ -248,3 +249,9 @@ class Sweep:
                 tallies=tuple(self._rounds.so_far()),
             )
         )
+
+
+def _failed(count: int, reason: str) -> EveryTrialFailed:
+    return EveryTrialFailed(
+        f"the first {count} trials all failed alike and none was answered: {reason}"
+    )

@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -19,6 +18,10 @@ from orchestrator.cli.live import Live
 from orchestrator.cli.serving import served
 from orchestrator.cli.signals import Signals
 from orchestrator.errors import PhasefrontError, RequestError
+
+UsageError: Any = typer.BadParameter.__mro__[2]
+"""What the parser raises for every wrong word: typer brings a parser of its own and names only this
+subclass of it."""
 
 app = typer.Typer(
     name="phasefront",
@@ -42,6 +45,9 @@ class Format(StrEnum):
 Store = Annotated[
     str | None,
     typer.Option(help="MLflow store: a folder or URI [MLFLOW_TRACKING_URI, else mlflow_store/]"),
+]
+Anywhere = Annotated[
+    str | None, typer.Option("--store", help="taken by every command; this one reads no store")
 ]
 Ledger = Annotated[
     str | None,
@@ -95,12 +101,15 @@ def resume(
     address: Address = None,
     slots: Slots = None,
     in_process: InProcess = False,
+    from_mlflow: Annotated[
+        bool, typer.Option("--from-mlflow", help="rebuild a lost ledger from MLflow first")
+    ] = False,
     shown: Shown = Format.TABLE,
 ) -> None:
     """Go on with a sweep that was interrupted or whose driver died."""
     api.load_plugins()
     place = api.Place.chosen(store, ledger)
-    record, _ = api.sweep_and_members(sweep, place)
+    record = api.to_resume(sweep, place, from_mlflow)
     experiment = api.spec_of(record)
     machine = api.Machine(address, slots, in_process)
     _run(experiment, record.spec_source, place, machine, list(record.plugins), shown)
@@ -128,7 +137,7 @@ def _run(
         )
     _show(found, shown)
     if shown is Format.TABLE:
-        out.print(tables.closing(found, place.store, time.monotonic() - started), soft_wrap=True)
+        out.print(tables.closing(found, place.words, time.monotonic() - started), soft_wrap=True)
     raise typer.Exit(_status(found))
 
 
@@ -152,6 +161,7 @@ def _json(value: Any) -> None:
 @app.command()
 def plan(
     spec: SpecFile,
+    store: Anywhere = None,
     plugins: Plugins = None,
     settings: Settings = None,
     slots: Slots = None,
@@ -182,6 +192,7 @@ def status(
     sweep: SweepName, store: Store = None, ledger: Ledger = None, shown: Shown = Format.TABLE
 ) -> None:
     """Where a sweep stands: trials by state, rounds, what MLflow has not been told."""
+    api.load_plugins()
     standing = api.standing(sweep, api.Place.chosen(store, ledger))
     if shown is Format.JSON:
         _json(standing.as_json())
@@ -238,10 +249,15 @@ def explain(
     trial: Annotated[str | None, typer.Argument(help="a trial's key or a prefix of it")] = None,
     store: Store = None,
     ledger: Ledger = None,
+    shown: Shown = Format.TABLE,
 ) -> None:
     """Why a trial is done, cached, waiting, running or lost."""
     api.load_plugins()
-    for line in api.explain(sweep, trial, api.Place.chosen(store, ledger)):
+    lines = api.explain(sweep, trial, api.Place.chosen(store, ledger))
+    if shown is Format.JSON:
+        _json({"format": 1, "lines": lines})
+        return
+    for line in lines:
         out.print(line, soft_wrap=True, markup=False)
 
 
@@ -249,7 +265,7 @@ def explain(
 def ui(
     store: Store = None,
     ledger: Ledger = None,
-    port: Annotated[int, typer.Option(help="where on loopback to listen")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where on loopback to listen")] = 5000,
 ) -> None:
     """Open the MLflow UI on the store, on loopback; Ctrl-C ends it."""
     place = api.Place.chosen(store, ledger)
@@ -261,6 +277,7 @@ def ui(
 @app.command()
 def targets(
     name: Annotated[str | None, typer.Argument()] = None,
+    store: Anywhere = None,
     plugins: Plugins = None,
     shown: Shown = Format.TABLE,
 ) -> None:
@@ -271,6 +288,7 @@ def targets(
 @app.command()
 def learners(
     name: Annotated[str | None, typer.Argument()] = None,
+    store: Anywhere = None,
     plugins: Plugins = None,
     shown: Shown = Format.TABLE,
 ) -> None:
@@ -294,6 +312,7 @@ def _show_plugins(family: str, name: str | None, plugins: list[Path] | None, sho
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="the experiment's name; writes NAME.yaml")],
+    store: Anywhere = None,
 ) -> None:
     """Write a commented experiment file to start from."""
     text = api.new_file(name)
@@ -305,7 +324,7 @@ def new(
 
 
 @app.command()
-def schema(plugins: Plugins = None) -> None:
+def schema(store: Anywhere = None, plugins: Plugins = None) -> None:
     """JSON Schema of the experiment file, for editors."""
     api.load_plugins(plugins or [])
     _json(api.json_schema())
@@ -321,9 +340,9 @@ def main() -> None:
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
         err.print(f"{error}{notes}", markup=False, soft_wrap=True)
         status = error.exit_status
-    except click.ClickException as error:
+    except UsageError as error:
         error.show()
         status = 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         status = 130
     sys.exit(status if isinstance(status, int) else 0)

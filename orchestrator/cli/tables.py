@@ -139,14 +139,14 @@ def _comparison(comparison: Comparison, found: Answer) -> Iterator[RenderableTyp
         yield Text(f"apparent exponent of {letter}, {between}: {gap:.2f} [{low:.2f}, {high:.2f}]")
 
 
-def closing(found: Answer, store: str, seconds: float) -> Text:
+def closing(found: Answer, place: str, seconds: float) -> Text:
     """What to do next."""
     gaps = f", {found.gaps} gaps" if found.gaps else ""
     stopped = f", stopped by {found.stopped_by}" if found.stopped_by else ""
     return Text(
         f"{found.finished_trials} trials{gaps} in {seconds:.0f} s{stopped}\n"
-        f"page:  phasefront report {found.name} -o {found.name}.html\n"
-        f"runs:  phasefront ui --store {store}"
+        f"page:  phasefront report {found.sweep} -o {found.name}.html{place}\n"
+        f"runs:  phasefront ui{place}"
     )
 
 
@@ -209,10 +209,13 @@ def standing(one: Standing) -> RenderableType:
     stopped = f", stopped by {record.stopped_by}" if record.stopped_by else ""
     states = ", ".join(f"{count} {state}" for state, count in one.states.items() if count)
     lag = f"{one.lag} entries not yet in MLflow" if one.lag else "MLflow has been told everything"
+    if one.source == "mlflow":
+        lag = "the ledger cannot be reached; this is what MLflow has"
+    rounds = f", in {one.rounds} rounds" if one.rounds is not None else ""
     return Text(
         f"{record.name} ({record.id}): {record.status}{stopped}\n"
         f"started {_when(record.started)}\n"
-        f"trials: {states or 'none yet'}, in {one.rounds} rounds\n"
+        f"trials: {states or 'none yet'}{rounds}\n"
         f"{lag}"
     )
 

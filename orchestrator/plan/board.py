@@ -11,11 +11,15 @@ nothing and knows no executor, so it is tested as a table of facts and commands.
 | three charges (two for memory, one for an error raised) | the trial becomes a gap |
 
 A plug-in that raised is not asked again with the same key: same key, same result.
+
+Time limits and leases are measured where the pack runs: the executor ends a pack that is past its
+deadline or gives no sign of life, and the board hears that it was lost. What that means for the
+trials is decided here. `Stop` is for packs that nobody wants any more.
 """
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.trial import Trial
@@ -91,7 +95,7 @@ class Board:
         commands: list[Command] = []
         match fact:
             case Added():
-                self._add(fact)
+                commands.extend(self._add(fact))
             case Found():
                 self._shrink(fact)
             case Finished():
@@ -106,10 +110,16 @@ class Board:
         """Only packs that run are of interest from now on: a limit of the sweep was reached."""
         self._is_open = False
 
-    def _add(self, fact: Added) -> None:
+    def _add(self, fact: Added) -> list[Command]:
         self._charges.update(fact.charges)
+        gaps: list[Command] = []
         for trial in fact.trials:
-            self._waiting.setdefault(_arm(trial), deque()).append(trial)
+            reasons = self._charges.get(trial.key, ())
+            if _is_enough(reasons):  # the last driver died between the charge and the gap
+                gaps.append(GiveUp(trial.key, reasons))
+            else:
+                self._waiting.setdefault(_arm(trial), deque()).append(trial)
+        return gaps
 
     def _finish(self, fact: Finished) -> None:
         pack = self._running.pop(fact.pack_id, None)
@@ -143,9 +153,7 @@ class Board:
         key = pack.trials[0].key
         reasons = (*self._charges.get(key, ()), _words(fact))
         self._charges[key] = reasons
-        alike = sum(reason.startswith(fact.reason.value) for reason in reasons)
-        enough = CHARGES_UNTIL_GAP.get(fact.reason, CHARGES_AT_MOST)
-        if alike >= enough or len(reasons) >= CHARGES_AT_MOST:
+        if _is_enough(reasons):
             return [GiveUp(key, reasons)]
         self._again.append(pack.trials)
         return []
@@ -191,6 +199,14 @@ class Board:
             for pack in self._running.values()
             if _arm(pack.trials[0]) == arm
         )
+
+
+def _is_enough(reasons: Sequence[str]) -> bool:
+    """Whether these charges make a gap."""
+    return len(reasons) >= CHARGES_AT_MOST or any(
+        sum(reason.startswith(kind.value) for reason in reasons) >= enough
+        for kind, enough in CHARGES_UNTIL_GAP.items()
+    )
 
 
 def _arm(trial: Trial) -> str:

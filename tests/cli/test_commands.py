@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -209,4 +210,55 @@ def test_an_unreachable_store_and_cluster_end_with_4_and_nothing_written(
     assert (status, "127.0.0.1:9" in err) == (4, True)
     status, _, err = phasefront("run", file, "--store", "s", "--address", "127.0.0.1:9")
     assert (status, "127.0.0.1:9" in err) == (4, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run",),
+        ("rnu", "tiny.yaml"),
+        ("run", "tiny.yaml", "--slots", "0"),
+        ("thresholds", "tiny", "--format", "xml"),
+        ("list", "extra"),
+        ("ui", "--port", "99999"),
+    ],
+)
+def test_wrong_words_on_the_command_line_end_with_2_and_no_traceback(
+    phasefront: Command, words: tuple[str, ...]
+):
+    status, _, err = phasefront(*words)
+    assert status == 2
+    assert "Traceback" not in err
+
+
+def test_every_command_takes_a_store(phasefront: Command, store: Path):
+    file = store.parent / "tiny.yaml"
+    for words in (("plan", file), ("targets",), ("learners",), ("schema",), ("new", "other")):
+        assert phasefront(*words, "--store", store)[0] == 0
+
+
+def test_a_lost_ledger_is_noticed_and_rebuilt_from_mlflow(
+    phasefront: Command, store: Path, tmp_path: Path
+):
+    lost = tmp_path / "lost"
+    shutil.copytree(store, lost)
+    for file in lost.glob("ledger.db*"):
+        file.unlink()
+    file, place = store.parent / "tiny.yaml", ("--store", lost, "--in-process")
+    before = json.loads(phasefront("thresholds", "tiny", "--store", store, "--format", "json")[1])
+    assert "MLflow has" in phasefront("status", "tiny", "--store", lost)[1]
+    status, _, err = phasefront("run", file, *place)
+    assert (status, "--from-mlflow" in err) == (2, True)
+    status, _, err = phasefront("resume", "tiny", *place)
+    assert (status, "--from-mlflow" in err) == (2, True)
+    status, out, err = phasefront("resume", "tiny", "--from-mlflow", "--format", "json", *place)
+    assert status == 0, err
+    assert json.loads(out)["arms"] == before["arms"]
+    assert json.loads(out)["trials"] == before["trials"]
+
+
+def test_a_ui_of_a_store_that_is_not_there_is_refused(phasefront: Command, tmp_path: Path):
+    status, _, err = phasefront("ui", "--store", "mistyped")
+    assert (status, "mistyped" in err) == (2, True)
     assert list(tmp_path.iterdir()) == []

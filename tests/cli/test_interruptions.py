@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator import api
 from orchestrator.answer import Answer, as_json
+from orchestrator.spec import loads
 
 SPEC = """\
 # A sweep that takes some seconds.
@@ -25,6 +26,8 @@ axes:
 success: {measure: train_error, above: 0}
 search: {kind: threshold, tolerance: 0.03, max_trials: 3000}
 """
+
+SWEEP = loads(SPEC, ".yaml").id
 
 
 def a_driver(folder: Path, *words: str) -> "subprocess.Popen[str]":
@@ -71,7 +74,7 @@ def answer_of_a_driver_left_alone(folder: Path) -> Answer:
 def test_stopped_and_killed_drivers_lose_nothing_and_the_next_goes_on_to_the_same_answer(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ):
-    assert "phasefront resume slow-cover" in stopped(tmp_path, signal.SIGINT)
+    assert f"phasefront resume {SWEEP} --store" in stopped(tmp_path, signal.SIGINT)
     for _ in range(2):
         driver = a_driver(tmp_path)
         wait_for_commits(driver, tmp_path, more_than=committed(tmp_path))
@@ -87,7 +90,7 @@ def test_stopped_and_killed_drivers_lose_nothing_and_the_next_goes_on_to_the_sam
 
 
 def test_sigterm_is_ctrl_c(tmp_path: Path):
-    assert "phasefront resume slow-cover" in stopped(tmp_path, signal.SIGTERM)
+    assert f"phasefront resume {SWEEP} --store" in stopped(tmp_path, signal.SIGTERM)
 
 
 def stopped(folder: Path, number: int) -> str:

@@ -203,3 +203,11 @@ def test_packs_keep_within_their_seconds_and_bytes():
     board = a_board(limits=PackLimits(bytes=1.0))
     (pack,) = started(board.handle(Added(trials(40))))
     assert len(pack.trials) == 1
+
+
+@pytest.mark.parametrize("reasons", [("worker died",) * 3, ("raised an error: no",)])
+def test_a_trial_charged_enough_before_this_driver_becomes_a_gap_without_another_start(reasons):
+    board = a_board()
+    (gap,) = board.handle(Added(trials(1), {trials(1)[0].key: reasons}))
+    assert gap == GiveUp(trials(1)[0].key, reasons)
+    assert board.is_idle
