@@ -166,7 +166,9 @@ class Tracker(Protocol):
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
         """Take a new attempt of each key; the numbers fence later commits.
 
-        Settled keys are left out.
+        Settled keys are left out. Older attempts of the same sweep end here; another sweep's go on,
+        since two sweeps that stopped each other would never settle a trial that both ask for. No
+        two attempts of a key share a number, whichever sweeps began them.
         """
 
     def commit(
@@ -174,7 +176,9 @@ class Tracker(Protocol):
     ) -> list[str]:
         """Store results and queue what MLflow must be told, in one transaction.
 
-        Returns the keys that were refused, because a newer attempt was begun or they are settled.
+        An attempt is valid when this driver began it and has begun no newer one of the same key.
+        Returns the keys that were refused: those whose attempt is not valid, and those that are
+        settled, because whichever sweep commits first settles a key for all.
         """
 
     def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:

@@ -1,8 +1,12 @@
 """The ledger as a `Tracker`: the truth about trials, in SQLite or PostgreSQL.
 
 Every method is one transaction. A commit of any number of results is a handful of statements: read
-where the trials stand, settle those whose attempt is the newest, close the attempts, and queue what
-MLflow must be told, once for every sweep that asked for the trial.
+where the trials stand, settle those that are open, close the attempts, and queue what MLflow must
+be told, once for every sweep that asked for the trial.
+
+Two sweeps may work on one trial at the same time: neither stops the other's attempt, because then
+neither would ever end. Whoever commits first settles it. Which attempts are valid is known here and
+not read: those that this driver began; the epoch refuses a driver that is not the newest.
 """
 
 import math
@@ -54,6 +58,7 @@ class Ledger:
         self._lock: Lock | None = None
         self._sweep = ""
         self._epoch = 0
+        self._begun: dict[str, int] = {}  # this driver's newest attempt of each key
         self._published: dict[str, float] = {}
 
     # the sweep
@@ -152,23 +157,31 @@ class Ledger:
         with self._writing() as connection:
             stand = queries.states(connection, keys)
             unsettled = {key: stand[key][1] for key in keys if stand[key][0] == "open"}
-            return writes.start_attempts(connection, self._sweep, unsettled, self._clock())
+            begun = writes.start_attempts(
+                connection, self._sweep, unsettled, self._begun, self._clock()
+            )
+        self._begun.update(begun)
+        return begun
 
     def commit(
         self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
     ) -> list[str]:
         """See `Tracker.commit`."""
+        valid = {key: one for key, one in attempts.items() if self._begun.get(key) == one}
         accepted: dict[str, Result] = {}
         with self._writing() as connection:
+            now = self._clock()
             stand = queries.states(connection, [result.key for result in results])
+            late = [(key, valid[key]) for key in valid.keys() & stand if stand[key][0] != "open"]
+            writes.end_attempts(connection, late, now, writes.TOO_LATE, place=where)
             for result in results:
-                if stand.get(result.key) == ("open", attempts.get(result.key)):
+                if result.key in valid and stand[result.key][0] == "open":
                     accepted.setdefault(result.key, result)
             settling = {
                 key: rows.settled_row(key, "done", attempts[key], result)
                 for key, result in accepted.items()
             }
-            writes.settle(connection, settling, self._clock(), writes.COMMITTED, where)
+            writes.settle(connection, settling, now, writes.COMMITTED, where)
         self._wake()
         return [result.key for result in results if accepted.get(result.key) is not result]
 
@@ -188,6 +201,7 @@ class Ledger:
         with self._writing() as connection:
             state, attempt = queries.states(connection, [key])[key]
             if state == "open":
+                attempt = self._begun.get(key, attempt)
                 row = rows.settled_row(key, "gap", attempt, reasons=reasons)
                 writes.settle(connection, {key: row}, self._clock(), writes.GIVEN_UP)
         self._wake()
@@ -223,7 +237,7 @@ class Ledger:
             found = queries.sweep_record(connection, record.id)
         assert found is not None
         self._sweep = record.id
-        self._published = {}
+        self._begun, self._published = {}, {}
         return found
 
     def _driver(self, sweep: str) -> str:

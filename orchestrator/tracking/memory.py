@@ -49,6 +49,7 @@ class MemoryTracker:
     def __init__(self, memory: Memory | None = None) -> None:
         self.memory = memory if memory is not None else Memory()
         self._id: str | None = None
+        self._begun: dict[str, int] = {}  # this driver's newest attempt of each key
 
     @property
     def sweep(self) -> MemorySweep:
@@ -70,6 +71,7 @@ class MemoryTracker:
             known.record = running
         self.memory.drivers[record.id] = self
         self._id = record.id
+        self._begun = {}
         self._end_attempts()
         return running
 
@@ -100,9 +102,10 @@ class MemoryTracker:
             if key in self.memory.settled:
                 continue
             past = self.memory.attempts.setdefault(key, [])
-            self._end(key, len(past), "superseded by a newer attempt")
+            self._end(key, self._begun.get(key, 0), "superseded by a newer attempt")
             begun[key] = len(past) + 1
             past.append(Attempt(key, begun[key], self.sweep.record.id, time(), None, None, 0, ""))
+        self._begun.update(begun)
         return begun
 
     def commit(
@@ -111,13 +114,15 @@ class MemoryTracker:
         """See `Tracker.commit`."""
         refused = []
         for result in results:
-            newest = len(self.memory.attempts.get(result.key, ()))
-            if result.key in self.memory.settled or attempts.get(result.key) != newest:
-                refused.append(result.key)
+            key, attempt = result.key, attempts.get(result.key, 0)
+            is_valid = attempt > 0 and self._begun.get(key) == attempt
+            if not is_valid or key in self.memory.settled:
+                refused.append(key)
+                if is_valid:
+                    self._end(key, attempt, "settled by another attempt", where=where)
                 continue
-            trial = self.memory.trials[result.key]
-            self.memory.settled[result.key] = Settled(trial, result, newest)
-            self._end(result.key, newest, "committed", where=where)
+            self.memory.settled[key] = Settled(self.memory.trials[key], result, attempt)
+            self._end(key, attempt, "committed", where=where)
         return refused
 
     def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
@@ -140,7 +145,7 @@ class MemoryTracker:
         """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
         if key in self.memory.settled:
             return
-        newest = len(self.memory.attempts.get(key, ()))
+        newest = self._begun.get(key, len(self.memory.attempts.get(key, ())))
         trial = self.memory.trials[key]
         self.memory.settled[key] = Settled(trial, None, newest, tuple(reasons))
         self._end(key, newest, "given up")
@@ -174,10 +179,11 @@ class MemoryTracker:
         if value is not None:
             state = "gap" if value.is_gap else "cached" if cached else "done"
             return Member(trial, arm, number, state, value)  # type: ignore[arg-type]
-        past = self.memory.attempts.get(key, ())
-        return Member(
-            trial, arm, number, "running" if past and past[-1].ended is None else "waiting"
+        runs = any(
+            attempt.ended is None and attempt.sweep == self._id
+            for attempt in self.memory.attempts.get(key, ())
         )
+        return Member(trial, arm, number, "running" if runs else "waiting")
 
     def _end(self, key: str, attempt: int, reason: str, charge: int = 0, where: str = "") -> None:
         past = self.memory.attempts.get(key, [])

@@ -42,11 +42,18 @@ def recorded_rounds(connection: Connection, decoder: Decoder, sweep: str) -> lis
 
 
 def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """State and newest attempt of those trials that the ledger knows."""
+    """State and newest attempt, by any sweep, of those trials that the ledger knows.
+
+    They stay so until the transaction ends: PostgreSQL locks the rows, in the order of their keys
+    so that two drivers cannot wait for each other; SQLite has one writer at a time anyway.
+    """
     found: dict[str, tuple[str, int]] = {}
-    for chunk in chunks(keys):
-        query = select(trials.c.key, trials.c.state, trials.c.attempt).where(
-            trials.c.key.in_(chunk)
+    for chunk in chunks(sorted(keys)):
+        query = (
+            select(trials.c.key, trials.c.state, trials.c.attempt)
+            .where(trials.c.key.in_(chunk))
+            .order_by(trials.c.key)
+            .with_for_update(key_share=True)
         )
         found.update({row.key: (row.state, row.attempt) for row in connection.execute(query)})
     return found
@@ -71,10 +78,13 @@ def settled(connection: Connection, decoder: Decoder, keys: Sequence[str]) -> di
 def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:
     """Members of a sweep with their trials and cells, in order of round, then of recording.
 
-    `running` is 1 where the newest attempt has not ended.
+    `running` is 1 where this sweep has an attempt that has not ended; there is one at most.
     """
-    newest = and_(attempts.c.key == trials.c.key, attempts.c.attempt == trials.c.attempt)
-    running = and_(attempts.c.key.is_not(None), attempts.c.ended.is_(None))
+    under_way = and_(
+        attempts.c.key == members.c.key,
+        attempts.c.sweep == members.c.sweep,
+        attempts.c.ended.is_(None),
+    )
     query = (
         select(
             trials,
@@ -82,12 +92,12 @@ def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:
             members.c.arm,
             members.c.round,
             members.c.cached,
-            running.label("running"),
+            attempts.c.key.is_not(None).label("running"),
         )
         .select_from(
             members.join(trials, members.c.key == trials.c.key)
             .join(cells, trials.c.cell == cells.c.key)
-            .outerjoin(attempts, newest)
+            .outerjoin(attempts, under_way)
         )
         .where(members.c.sweep == sweep)
         .order_by(members.c.round, members.c.position)

@@ -38,6 +38,7 @@ from orchestrator.tracking.schema import (
 
 COMMITTED = "committed"
 SUPERSEDED = "superseded by a newer attempt"
+TOO_LATE = "settled by another attempt"
 DRIVER_ENDED = "interrupted"
 GIVEN_UP = "given up"
 
@@ -126,14 +127,21 @@ def add_members(
 
 
 def start_attempts(
-    connection: Connection, sweep: str, stand: Mapping[str, int], now: float
+    connection: Connection,
+    sweep: str,
+    stand: Mapping[str, int],
+    older: Mapping[str, int],
+    now: float,
 ) -> dict[str, int]:
-    """Begin a new attempt of each key in `stand`, which maps it to its newest attempt so far."""
+    """Begin a new attempt of each key in `stand`, which maps it to its newest attempt so far.
+
+    Those in `older`, this sweep's own, are superseded; another sweep's go on beside the new ones.
+    """
     begun = {key: attempt + 1 for key, attempt in stand.items()}
     if not begun:
         return begun
-    older = [(key, attempt) for key, attempt in stand.items() if attempt > 0]
-    end_attempts(connection, older, now, SUPERSEDED)
+    own = [(key, older[key]) for key in begun if key in older]
+    end_attempts(connection, own, now, SUPERSEDED)
     connection.execute(
         _BEGIN, [{"at_key": key, "new_attempt": attempt} for key, attempt in begun.items()]
     )
@@ -178,8 +186,8 @@ def settle(
     reason: str,
     place: str = "",
 ) -> None:
-    """Write what came of trials (rows of `rows.settled_row` by key), close their newest attempts,
-    and queue them for every sweep that asked for them. A row's own `settled` time comes first.
+    """Write what came of trials (rows of `rows.settled_row` by key), close those attempts, and
+    queue them for every sweep that asked for them. A row's own `settled` time comes first.
     """
     if not settling:
         return

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.point import Point
+from orchestrator.domain.trial import Trial
 from orchestrator.errors import SweepInUse
 from orchestrator.plan.asks import Ask
 from orchestrator.ports import Tracker
@@ -238,6 +239,55 @@ def test_two_sweeps_that_ask_for_one_trial_share_its_result(make: Make, tracker:
     done(other, a_result(a_trial()))
     assert states(tracker) == ["done", "waiting", "waiting"]
     assert tracker.begin([a_trial().key]) == {}
+
+
+def test_of_two_sweeps_at_one_trial_the_first_to_commit_settles_it(make: Make, tracker: Tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    ours, theirs = tracker.begin([trial.key]), other.begin([trial.key])
+    assert len({ours[trial.key], theirs[trial.key]}) == 2
+    assert (states(tracker)[0], states(other)) == ("running", ["running"])
+    first, second = a_result(trial, train_error=1.0), a_result(trial, train_error=2.0)
+    assert tracker.commit([first], ours) == []
+    assert other.commit([second], theirs) == [trial.key]
+    for each in (tracker, other):
+        found = each.settled([trial.key])[trial.key]
+        assert (found.result, found.attempt) == (first, ours[trial.key])
+        assert each.begin([trial.key]) == {}
+
+
+def test_the_sweep_that_began_last_may_commit_first(make: Make, tracker: Tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    ours, theirs = tracker.begin([trial.key]), other.begin([trial.key])
+    assert other.commit([a_result(trial)], theirs) == []
+    assert tracker.commit([a_result(trial)], ours) == [trial.key]
+
+
+def test_an_attempt_of_another_sweep_leaves_ours_and_fences_nothing_older(make: Make, tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    stale, newest = tracker.begin([trial.key]), tracker.begin([trial.key])
+    theirs = other.begin([trial.key])
+    other.charge(trial.key, theirs[trial.key], "worker died", 1)
+    assert tracker.commit([a_result(trial)], theirs) == [trial.key]
+    assert tracker.commit([a_result(trial)], stale) == [trial.key]
+    assert tracker.commit([a_result(trial)], newest) == []
+
+
+def test_an_attempt_of_the_driver_before_is_refused(make: Make, tracker: Tracker):
+    trial = a_trial()
+    before = tracker.begin([trial.key])
+    tracker.close()
+    again = make()
+    again.open(a_sweep())
+    assert again.commit([a_result(trial)], before) == [trial.key]
+    assert again.settled([trial.key]) == {}
+
+
+def beside(make: Make, *trials: Trial) -> Tracker:
+    """A second sweep, open at the same time, that asks for these trials too."""
+    other = make()
+    other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [(0, trial) for trial in trials])
+    return other
 
 
 def test_a_second_driver_is_refused_until_the_first_lets_go(make: Make, tracker: Tracker):
