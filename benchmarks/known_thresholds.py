@@ -33,9 +33,14 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from orchestrator import api
-from orchestrator.answer import Answer, as_json
+from orchestrator.answer import Answer, Heading, answer, as_json
+from orchestrator.engine import InlineExecutor
 from orchestrator.inference.ladder import rungs
 from orchestrator.inference.threshold import Threshold
+from orchestrator.ports import SweepRecord
+from orchestrator.search import proposer_for
+from orchestrator.sweep import Sweep
+from orchestrator.tracking import MemoryTracker
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 out = Console()
@@ -116,14 +121,14 @@ def main() -> None:
     sys.exit(0 if met else 1)
 
 
-def answered(file: str, overrides: tuple[str, ...], in_process: bool = True) -> Answer:
-    """The answer to a shipped file, in a store of its own that is thrown away."""
-    with tempfile.TemporaryDirectory() as store:
-        return api.run(
-            api.load_spec(EXPERIMENTS / f"{file}.yaml", overrides),
-            place=api.Place(store),
-            machine=api.Machine(in_process=in_process),
-        )
+def answered(file: str, overrides: tuple[str, ...]) -> Answer:
+    """The answer to a shipped file, trained in this process and kept in memory."""
+    spec = api.load_spec(EXPERIMENTS / f"{file}.yaml", overrides)
+    tracker = MemoryTracker()
+    tracker.open(SweepRecord(spec.id, spec.name, spec.canonical, "", "running", time.time()))
+    sweep = Sweep(spec, tracker=tracker, executor=InlineExecutor(), proposer=proposer_for(spec))
+    heading = Heading(spec.id, "finished", sweep.answer())
+    return answer(spec, heading, api.rows_of(spec, tracker.members()))
 
 
 def measured(case: Case) -> bool:

@@ -121,7 +121,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Heading:
     """Where a sweep stands, apart from its trials."""
 
     sweep: str
@@ -132,28 +132,28 @@ class Standing:
     ended: float | None = None
 
 
-def answer(spec: ExperimentSpec, standing: Standing, rows: Sequence[TrialRow]) -> Answer:
+def answer(spec: ExperimentSpec, heading: Heading, rows: Sequence[TrialRow]) -> Answer:
     """Everything that can be said of a sweep from its trials; `rows` in any order.
 
     Raises nothing for few or no trials: thresholds are then `undecided`.
     """
     arms = tuple(_arm_answer(spec, arm, rows) for arm in spec.arms)
     return Answer(
-        sweep=standing.sweep,
+        sweep=heading.sweep,
         name=spec.name,
         question=spec.question,
         criterion=str(spec.success),
-        status=standing.status,
-        stopped_by=standing.stopped_by,
+        status=heading.status,
+        stopped_by=heading.stopped_by,
         finished_trials=sum(row.outcome is not None for row in rows),
         gaps=sum(row.outcome is None for row in rows),
         arms=arms,
         comparisons=tuple(
             _compare(first, second, arms) for first, second in combinations(range(len(arms)), 2)
         ),
-        spec_source=standing.spec_source,
-        started=standing.started,
-        ended=standing.ended,
+        spec_source=heading.spec_source,
+        started=heading.started,
+        ended=heading.ended,
         rows=tuple(sorted(rows, key=lambda row: (row.arm, row.point.d, row.point.k, row.point.n))),
     )
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from orchestrator.answer import Answer, Standing, TrialRow, answer, as_json
+from orchestrator.answer import Answer, Heading, TrialRow, answer, as_json
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.point import Point
 from orchestrator.spec import ExperimentSpec
 
-STANDING = Standing("0123456789abcdef", "finished", "tolerance")
+STANDING = Heading("0123456789abcdef", "finished", "tolerance")
 
 
 def a_spec(**changes: object) -> ExperimentSpec:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from orchestrator.answer import thresholds_now
 from orchestrator.inference.threshold import Threshold
 from orchestrator.spec import ExperimentSpec
-from orchestrator.sweep import Progress as Standing
+from orchestrator.sweep import Progress as SweepProgress
 
 LINE_S = 10.0
 """Seconds between lines where there is no terminal."""
@@ -52,7 +52,7 @@ class Live:
     ) -> None:
         self._bar.stop()
 
-    def watch(self, standing: Standing) -> None:
+    def watch(self, standing: SweepProgress) -> None:
         """Show where things stand; called by the loop."""
         now = time.monotonic()
         if now - self._fitted_at > FIT_S and standing.tallies:
@@ -67,7 +67,7 @@ class Live:
             self._printed_at = now
 
 
-def _counts(standing: Standing) -> str:
+def _counts(standing: SweepProgress) -> str:
     gaps = f", {standing.gaps} gaps" if standing.gaps else ""
     cached = f" ({standing.cached} known before)" if standing.cached else ""
     return f"{standing.answered} of {standing.asked} trials{cached}{gaps}"

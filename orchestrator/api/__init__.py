@@ -1,0 +1,50 @@
+"""What a program, a notebook or the command line calls: `run`, `open_sweep` and what stands around.
+
+`running` answers an experiment, `reading` looks at what was answered, `catalogue` says what exists,
+`places` where results are kept and trials run, `files` turns an answer into files.
+"""
+
+from orchestrator.api.catalogue import kind_named, kinds, load_plugins, load_spec, outline
+from orchestrator.api.files import report_bytes, table_bytes
+from orchestrator.api.places import Machine, Place
+from orchestrator.api.reading import (
+    Standing,
+    attempts,
+    explain,
+    open_sweep,
+    rows_of,
+    spec_of,
+    standing,
+    sweep_and_members,
+    sweeps,
+    ui_command,
+)
+from orchestrator.api.running import run, to_resume
+from orchestrator.spec import ExperimentSpec, json_schema, new_file
+
+__all__ = [
+    "ExperimentSpec",
+    "Machine",
+    "Place",
+    "Standing",
+    "attempts",
+    "explain",
+    "json_schema",
+    "kind_named",
+    "kinds",
+    "load_plugins",
+    "load_spec",
+    "new_file",
+    "open_sweep",
+    "outline",
+    "report_bytes",
+    "rows_of",
+    "run",
+    "spec_of",
+    "standing",
+    "sweep_and_members",
+    "sweeps",
+    "table_bytes",
+    "to_resume",
+    "ui_command",
+]

@@ -1,0 +1,42 @@
+"""What exists and what would run: plug-ins, experiment files, outlines."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.domain.learner import Learner
+from orchestrator.domain.plugin import Plugin, load_entry_points, load_file, scan
+from orchestrator.domain.target import Target
+from orchestrator.plan.outline import Outline
+from orchestrator.plan.outline import outline as _outline
+from orchestrator.spec import ExperimentSpec, load
+
+
+def load_plugins(paths: Sequence[Path] = ()) -> list[tuple[str, str]]:
+    """Make installed and named plug-ins known; (name, source) of the files, which workers need.
+
+    Raises `PluginError` when one does not load.
+    """
+    load_entry_points()
+    return [load_file(path) for path in paths]
+
+
+def load_spec(path: Path, overrides: Sequence[str] = ()) -> ExperimentSpec:
+    """Read an experiment file. Raises `SpecError` with all its faults."""
+    return load(path, overrides)
+
+
+def kinds(family: str) -> dict[str, type[Plugin]]:
+    """Every known target or learner by kind; `family` is "target" or "learner"."""
+    scan()
+    return dict((Target if family == "target" else Learner).kinds)
+
+
+def kind_named(family: str, kind: str) -> type[Plugin]:
+    """The target or learner of that kind. Raises `PluginError` with the nearest known one."""
+    return (Target if family == "target" else Learner).kind_named(kind)
+
+
+def outline(spec: ExperimentSpec, slots: int | None = None) -> Outline:
+    """What would run on that many slots (one per core of this machine); trains nothing."""
+    return _outline(spec, slots or os.cpu_count() or 1)

@@ -1,0 +1,200 @@
+"""Answering: picks adapters and hands them to the loop. Nothing else wires.
+
+Adapters are imported where they are chosen, because ray and mlflow take seconds to load.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from orchestrator.answer import Answer
+from orchestrator.api.files import artifacts_of, metrics_of
+from orchestrator.api.places import Machine, Place
+from orchestrator.api.reading import find, found_of, reader_of, spec_of
+from orchestrator.errors import (
+    Interrupted,
+    PhasefrontError,
+    RequestError,
+    Unreachable,
+)
+from orchestrator.ports import (
+    Executor,
+    SweepRecord,
+    Tracker,
+)
+from orchestrator.spec import ExperimentSpec, load
+from orchestrator.sweep import Progress, Sweep
+
+log = logging.getLogger(__name__)
+
+PUBLISH_S = 5.0
+"""Seconds between figures of a running sweep in MLflow; each is a commit of the ledger."""
+
+
+GIVE_UP_DRAIN_S = 3.0
+"""How long MLflow may take to hear of a sweep that was stopped; Ctrl-C ends within ten seconds."""
+
+
+def run(
+    spec: ExperimentSpec | Path | str,
+    *,
+    place: Place | None = None,
+    machine: Machine | None = None,
+    plugins: Sequence[tuple[str, str]] = (),
+    source: str = "",
+    watch: Callable[[Progress], None] = lambda progress: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Answer:
+    """Answer an experiment, from where it stands if it was begun before.
+
+    Raises `SpecError`, `SweepInUse`, `LedgerUnreachable`, `TrackerUnreachable` and
+    `ClusterUnreachable` before anything is written or started; `Interrupted` when asked to stop;
+    `EveryTrialFailed` when the first trials all fail alike. What was committed is always kept.
+    """
+    if not isinstance(spec, ExperimentSpec):
+        path, spec = Path(spec), load(Path(spec))
+        source = source or path.read_text(encoding="utf-8")
+    place, machine = place or Place.chosen(), machine or Machine()
+    _refuse_lost_ledger(spec, place)
+    from orchestrator.search import proposer_for
+    from orchestrator.tracking import open_tracker
+
+    proposer = proposer_for(spec)
+    with ExitStack() as stack:
+        # A cluster elsewhere can refuse, so it is asked before the ledger hears of the sweep; a
+        # Ray of our own only takes seconds to start, so the store and the ledger are asked first.
+        executor = _executor(machine, spec, plugins) if machine.address else None
+        if executor:
+            stack.callback(executor.close)
+        tracker = open_tracker(place.store, place.ledger)
+        record = tracker.open(_record(spec, source, plugins))
+        try:
+            executor = executor or _executor(machine, spec, plugins)
+            stack.callback(executor.close)
+            sweep = Sweep(
+                spec,
+                tracker=tracker,
+                executor=executor,
+                proposer=proposer,
+                watch=_publishing(tracker, watch),
+                interrupted=interrupted,
+            )
+            return _answer(sweep, tracker, executor, record)
+        except BaseException as error:
+            if isinstance(error, Interrupted | Unreachable):
+                error.add_note(f"go on with: phasefront resume {spec.id}{place.words}")
+            _give_up(tracker, executor, error)
+            raise
+
+
+def to_resume(sweep: str, place: Place, from_mlflow: bool = False) -> SweepRecord:
+    """The record of a sweep that can be gone on with, its ledger rebuilt first if asked.
+
+    Raises `UnknownSweep`; `RequestError` when the ledger is lost and `from_mlflow` was not said, or
+    when a plug-in's revision has changed, so that the same words would be another sweep.
+    """
+    reader = reader_of(place)
+    record = find(reader.sweeps(), sweep)
+    if from_mlflow and reader.source == "ledger":
+        raise RequestError("--from-mlflow is for a lost ledger, and this sweep's ledger is here")
+    if from_mlflow:
+        from orchestrator.tracking import rebuild
+
+        record = rebuild(place.store, place.ledger, record.id)
+    spec = spec_of(record)
+    _refuse_lost_ledger(spec, place)
+    if spec.id != record.id:
+        raise RequestError(
+            f"{record.name} ({record.id}) was begun with another revision of a plug-in, so the "
+            f"same words are now the sweep {spec.id}; start that with: phasefront run"
+        )
+    return record
+
+
+def _refuse_lost_ledger(spec: ExperimentSpec, place: Place) -> None:
+    """A sweep that MLflow knows and the ledger does not would be trained again, and doubled."""
+    reader = reader_of(place)
+    if reader.source == "mlflow" and any(record.id == spec.id for record in reader.sweeps()):
+        raise RequestError(
+            f"the ledger of {spec.name} is missing and MLflow has its trials; rebuild it with: "
+            f"phasefront resume {spec.id} --from-mlflow{place.words}"
+        )
+
+
+def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRecord) -> Answer:
+    stopped_by = sweep.answer()
+    executor.close()
+    members = tracker.members()
+    found = found_of(sweep.spec, record, members, "finished", stopped_by)
+    tracker.publish(metrics_of(found), artifacts_of(found))
+    tracker.finish("finished", stopped_by)
+    if not tracker.close():
+        log.warning("MLflow has not been told everything; it will be when a sweep is next opened")
+    return found
+
+
+def _give_up(tracker: Tracker, executor: Executor | None, error: BaseException) -> None:
+    """Nothing runs afterwards, and the sweep's status says how it ended, if it can be said.
+
+    What goes wrong here is second to `error`, which may be its very cause (a full disk), so it is
+    added to that as a note.
+    """
+    stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+    steps: list[Callable[[], object]] = [
+        lambda: tracker.finish(
+            "interrupted" if stopped else "failed", "interrupted" if stopped else None
+        ),
+        lambda: tracker.close(drain_s=GIVE_UP_DRAIN_S),
+    ]
+    for step in [executor.close, *steps] if executor else steps:
+        try:
+            step()
+        except PhasefrontError as second:
+            error.add_note(f"and then: {second}")
+
+
+def _executor(
+    machine: Machine, spec: ExperimentSpec, plugins: Sequence[tuple[str, str]]
+) -> Executor:
+    if machine.in_process:
+        from orchestrator.engine import InlineExecutor
+
+        return InlineExecutor()
+    from orchestrator.engine import RayExecutor
+
+    return RayExecutor(machine.address, machine.slots, spec.resources.gpus, plugins)
+
+
+def _record(spec: ExperimentSpec, source: str, plugins: Sequence[tuple[str, str]]) -> SweepRecord:
+    return SweepRecord(
+        id=spec.id,
+        name=spec.name,
+        spec_json=spec.canonical,
+        spec_source=source,
+        status="running",
+        started=time.time(),
+        plugins=tuple(plugins),
+    )
+
+
+def _publishing(tracker: Tracker, watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    published = float("-inf")
+
+    def both(progress: Progress) -> None:
+        nonlocal published
+        watch(progress)
+        if time.monotonic() - published < PUBLISH_S:
+            return
+        published = time.monotonic()
+        tracker.publish(
+            {
+                "trials": float(progress.answered),
+                "gaps": float(progress.gaps),
+                "rounds": float(progress.round),
+            },
+            {},
+        )
+
+    return both
