@@ -219,9 +219,11 @@ def _fitted(spec: ExperimentSpec, asked: Sequence[Asked], tallies: Sequence[Tall
     )
 
 
-def thresholds_now(spec: ExperimentSpec, tallies: Sequence[ArmTally]) -> list[list[Threshold]]:
-    """Thresholds of every arm from counts alone, for a look at a running sweep."""
-    found = []
+def thresholds_now(
+    spec: ExperimentSpec, tallies: Sequence[ArmTally]
+) -> list[tuple[Threshold, bool]]:
+    """Every threshold from counts alone, and whether it is settled: a look at a running sweep."""
+    found: list[tuple[Threshold, bool]] = []
     for arm in spec.arms:
         asked = spec.asked(arm)
         counts = [
@@ -230,7 +232,9 @@ def thresholds_now(spec: ExperimentSpec, tallies: Sequence[ArmTally]) -> list[li
             if one.arm == arm.index
         ]
         posterior = _fitted(spec, asked, counts)
-        found.append([posterior.threshold(index) for index in range(len(asked))])
+        found.extend(
+            (posterior.threshold(index), posterior.settled(index)) for index in range(len(asked))
+        )
     return found
 
 

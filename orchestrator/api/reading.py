@@ -14,7 +14,7 @@ from orchestrator.errors import (
     RequestError,
     UnknownSweep,
 )
-from orchestrator.plan.explain import History, explain_sweep, explain_trial
+from orchestrator.plan.explain import explain_sweep, explain_trial
 from orchestrator.ports import (
     Attempt,
     Member,
@@ -114,10 +114,7 @@ def explain(sweep: str, trial: str | None = None, place: Place | None = None) ->
 def _explain_member(record: SweepRecord, member: Member, place: Place | None) -> list[str]:
     settled = member.settled
     result = settled.result if settled else None
-    history = [
-        History(one.attempt, one.started, one.ended, one.reason, one.charge, one.where)
-        for one in attempts(record, member.trial.key, place)
-    ]
+    history = attempts(record, member.trial.key, place)
     outcome = f"{result.outcome}, {dict(result.measures)}" if result else ""
     reasons = settled.reasons if settled else ()
     return explain_trial(member.trial, member.state, outcome, reasons, history)

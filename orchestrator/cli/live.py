@@ -56,9 +56,9 @@ class Live:
         """Show where things stand; called by the loop."""
         now = time.monotonic()
         if now - self._fitted_at > FIT_S and standing.tallies:
-            found = [one for arm in thresholds_now(self._spec, standing.tallies) for one in arm]
-            self._settled = sum(_is_settled(one, self._spec.search.tolerance) for one in found)
-            self._words = _width(found)
+            found = thresholds_now(self._spec, standing.tallies)
+            self._settled = sum(is_settled for _, is_settled in found)
+            self._words = _width([one for one, _ in found])
             self._fitted_at = time.monotonic()
         words = f"{_counts(standing)}{self._words}, about {standing.left_s:.0f} s in flight"
         self._bar.update(self._task, completed=self._settled, words=words)
@@ -77,17 +77,6 @@ def _half_width(one: Threshold) -> float | None:
     if one.n_star is None or one.low is None or one.high is None:
         return None
     return (one.high - one.low) / (2 * one.n_star)
-
-
-def _is_settled(one: Threshold, tolerance: float) -> bool:
-    width = _half_width(one)
-    if one.status != "found":
-        return one.status != "undecided"
-    return width is not None and (width <= tolerance or _in_one_step(one))
-
-
-def _in_one_step(one: Threshold) -> bool:
-    return one.high is not None and one.low is not None and one.high - one.low <= 1.0
 
 
 def _width(found: list[Threshold]) -> str:

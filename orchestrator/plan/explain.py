@@ -8,10 +8,14 @@ from orchestrator.domain.trial import Trial
 
 
 @dataclass(frozen=True)
-class History:
-    """One attempt at a trial: when it began and ended (seconds since the epoch), where, and why."""
+class Attempt:
+    """One attempt at a trial. Times are seconds since the epoch; `reason` is None while it runs
+    and `committed` when it succeeded.
+    """
 
+    key: str
     attempt: int
+    sweep: str
     started: float
     ended: float | None
     reason: str | None
@@ -37,7 +41,7 @@ def explain_sweep(states: Sequence[str], newest_round: int) -> list[str]:
 
 
 def explain_trial(
-    trial: Trial, state: str, outcome: str, reasons: Sequence[str], history: Sequence[History]
+    trial: Trial, state: str, outcome: str, reasons: Sequence[str], history: Sequence[Attempt]
 ) -> list[str]:
     """One trial: what it is, where it stands and why, and every attempt at it."""
     cell, point = trial.cell, trial.cell.point
@@ -65,7 +69,7 @@ def _why(state: str, outcome: str, reasons: Sequence[str]) -> str:
             return "waiting: asked for, not begun"
 
 
-def _attempt(one: History) -> str:
+def _attempt(one: Attempt) -> str:
     if one.ended is None:
         return f"running{_at(one.where)}"
     seconds = one.ended - one.started

@@ -11,7 +11,7 @@ from orchestrator.domain.plugin import scan
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell, Trial
-from orchestrator.plan.explain import History, explain_sweep, explain_trial
+from orchestrator.plan.explain import Attempt, explain_sweep, explain_trial
 from orchestrator.spec import load
 
 HERE = Path(__file__).parent
@@ -70,16 +70,22 @@ def test_shipped_experiments_as_understood(path: Path):
 
 def test_explanations_of_a_sweep_and_of_its_trials():
     trial = a_trial("sparse_parity", "kernel_ridge")
+
+    def an_attempt(number: int, started: float, ended: float | None, *rest: object) -> Attempt:
+        return Attempt(trial.key, number, "a sweep", started, ended, *rest)  # type: ignore[arg-type]
+
     lines = explain_sweep(["done", "done", "cached", "running", "waiting", "gap"], newest_round=2)
     histories = {
-        "done": [History(1, 10.0, 12.5, "committed", 0, "slot-1")],
+        "done": [an_attempt(1, 10.0, 12.5, "committed", 0, "slot-1")],
         "running": [
-            History(1, 10.0, 11.0, "node lost", 0, "gpu-03"),
-            History(2, 12.0, None, None, 0, "slot-2"),
+            an_attempt(1, 10.0, 11.0, "node lost", 0, "gpu-03"),
+            an_attempt(2, 12.0, None, None, 0, "slot-2"),
         ],
         "waiting": [],
         "cached": [],
-        "gap": [History(n, 10.0 * n, 10.0 * n + 1, "out of memory", 1, "slot-1") for n in (1, 2)],
+        "gap": [
+            an_attempt(n, 10.0 * n, 10.0 * n + 1, "out of memory", 1, "slot-1") for n in (1, 2)
+        ],
     }
     for state, history in histories.items():
         reasons = ("out of memory", "out of memory") if state == "gap" else ()
