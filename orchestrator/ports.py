@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.plan.asks import ArmTally, Ask
+from orchestrator.plan.explain import Attempt
 from orchestrator.plan.facts import Finished, Lost, Pack, SlotsAre
 
 __all__ = [
@@ -117,22 +118,6 @@ class Member:
     round: int
     state: Literal["waiting", "running", "done", "cached", "gap"]
     settled: Settled | None = None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt at a trial. Times are seconds since the epoch; `reason` is None while it runs
-    and `committed` when it succeeded.
-    """
-
-    key: str
-    attempt: int
-    sweep: str
-    started: float
-    ended: float | None
-    reason: str | None
-    charge: int
-    where: str
 
 
 class Tracker(Protocol):
