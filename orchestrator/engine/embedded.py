@@ -5,6 +5,9 @@ machine's address; `ENABLE_RAY_CLUSTER` off keeps it. Token authentication wants
 that Ray itself would write 0644, and the session's directory is 0777, so both live in a directory
 of ours that nobody else may enter. A driver that is killed leaves two of Ray's agents behind; the
 next start ends them by process id and start time.
+
+The caller may have children of its own, older and younger than Ray. Ray's are told apart by our
+directory, which the command line of every process that a driver starts for Ray names.
 """
 
 import json
@@ -33,51 +36,54 @@ _GRACE_S = 5.0  # for Ray's processes to end by themselves
 class EmbeddedRay:
     """A Ray of one node, for as long as this object is open; by default with every CPU core."""
 
-    def __init__(self, slots: int | None, gpus: float) -> None:
+    def __init__(self, cpus: int | None, gpus: int) -> None:
         base = _base()
         _reap(base)
         self.home = _home_in(base)
-        self._children: set[psutil.Process] = set()
+        self._rays: set[psutil.Process] = set()
         try:
-            self._start(slots, gpus)
+            self._start(cpus, gpus)
         except BaseException:
             self.close()
             raise
 
     def remember(self) -> None:
-        """Write down every process below this one, so that a later start can end what survives."""
-        self._children.update(_children())
-        rows = [[child.pid, _born(child)] for child in self._children if child.is_running()]
+        """Write down every process of Ray's, so that a later start can end what survives."""
+        self._rays.update(self._found())
+        rows = [[one.pid, _born(one)] for one in self._rays if one.is_running()]
         (self.home / "processes.json").write_text(json.dumps(rows))
 
     def stands(self) -> bool:
         """Whether the processes that Ray cannot do without are at work."""
-        pillars = [child for child in self._children if _name(child) in ("gcs_server", "raylet")]
+        pillars = [one for one in self._rays if _name(one) in ("gcs_server", "raylet")]
         return len(pillars) == 2
 
     def close(self) -> None:
         """End Ray and every process it started, and remove its directory."""
         import ray
 
-        self._children.update(_children())
+        self._rays.update(self._found())
         ray.shutdown()
-        _end(self._children)
+        _end(self._rays)
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def _start(self, slots: int | None, gpus: float) -> None:
-        before = set(_children())
+    def _start(self, cpus: int | None, gpus: int) -> None:
         with ray_environment(self._settings()):
             quietly_initialised(
                 address="local",
-                num_cpus=slots,
-                num_gpus=None if gpus else 0,
+                num_cpus=cpus,
+                num_gpus=gpus,
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _node_ip_address="127.0.0.1",
                 _temp_dir=str(self.home / "r"),  # a directory of its own, for Ray makes it 0777
             )
-        self._children = set(_children()) - before
         self.remember()
+
+    def _found(self) -> set[psutil.Process]:
+        """Ray's processes now: those that this process started for it, and all below them."""
+        roots = [one for one in psutil.Process().children() if f"{self.home}/" in _command(one)]
+        return {*roots, *(below for root in roots for below in _below(root))}
 
     def _settings(self) -> dict[str, str]:
         token = self.home / "token"
@@ -139,8 +145,17 @@ def _is_in_use(home: Path) -> bool:
         return bool(psutil.pid_exists(pid))
 
 
-def _children() -> list[psutil.Process]:
-    return list(psutil.Process().children(recursive=True))
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return list(process.children(recursive=True))
+    return []
+
+
+def _command(process: psutil.Process) -> str:
+    """The command line, empty for a process that has ended."""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def _name(process: psutil.Process) -> str:

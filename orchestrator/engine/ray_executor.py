@@ -1,12 +1,12 @@
 """The executor on Ray: slot actors that train, a driver that never waits for one of them alone."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.engine.fit import refuse_missing_gpus, slots_that_fit
 from orchestrator.engine.quiet import refuse_a_second
 from orchestrator.errors import ClusterUnreachable
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
@@ -26,12 +26,12 @@ _LOOKS = 4  # in vain before it is called unreachable; Ray itself ends the drive
 class RayExecutor:
     """Runs packs on slot actors: of an embedded Ray, or of the cluster at `address`.
 
-    `slots` defaults to one per CPU core, or to as many shares of `gpus` as there are. `plugins` are
-    names and sources, loaded by every slot. A slot that gives no sign of life for `lease_s` is
-    ended, and so is one whose pack is past its deadline.
+    `slots` defaults to one per CPU core, or to as many shares of `gpus` as there are, and is capped
+    by what the machines hold. `plugins` are names and sources, loaded by every slot. A slot that
+    gives no sign of life for `lease_s` is ended, and so is one whose pack is past its deadline.
 
-    Raises `ClusterUnreachable` when the cluster does not answer, refuses the token, or has not what
-    was asked for.
+    Raises `RequestError` when no machine has the GPUs of one slot, `ClusterUnreachable` when the
+    cluster does not answer or refuses the token. It does not wait for the first slot; `wait` does.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class RayExecutor:
         refuse_a_second()
         self._ray = _attached(address) if address else _embedded(slots, gpus)
         try:
-            self._wanted = slots or _slots_that_fit(gpus)
+            where = f"the cluster at {address}" if address else "this machine"
+            self._wanted = slots_that_fit(slots, gpus, _nodes(), where)
             self._class = _slot_class(gpus, bool(address))
             self._plugins = list(plugins)
             self._count = self._wanted
@@ -215,9 +216,14 @@ class RayExecutor:
 
 
 def _embedded(slots: int | None, gpus: float) -> Any:
+    import torch
+
     from orchestrator.engine.embedded import EmbeddedRay
 
-    return EmbeddedRay(slots, gpus)
+    # what torch sees, not what Ray does: a GPU that torch cannot use trains nothing
+    here = torch.cuda.device_count() if gpus else 0
+    refuse_missing_gpus(gpus, [here], "this machine")
+    return EmbeddedRay(slots, here)
 
 
 def _attached(address: str) -> Any:
@@ -234,22 +240,8 @@ def _slot_class(gpus: float, attached: bool) -> Any:
     return remote_slot(gpus, WORKER_ENVIRONMENT if attached else {})
 
 
-def _slots_that_fit(gpus: float) -> int:
-    """One slot per CPU core, or per share of a GPU where the node has a core for it."""
+def _nodes() -> list[dict[str, float]]:
+    """Ray's resources of each node that is up."""
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    count = sum(min(int(node.get("CPU", 0)), _shares(node.get("GPU", 0), gpus)) for node in nodes)
-    if not count:
-        raise ClusterUnreachable(
-            f"each slot asks for 1 CPU and {gpus:g} GPU and no node of the cluster has them; "
-            "lower `resources.gpus` or use another cluster"
-        )
-    return count
-
-
-def _shares(have: float, gpus: float) -> int:
-    """How many slots of `gpus` each the GPUs of one node hold; a share never spans two GPUs."""
-    if not gpus:
-        return sys.maxsize
-    return int(have) * int(1 / gpus + 1e-9) if gpus < 1 else int(have / gpus)
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -16,22 +16,29 @@ from orchestrator.engine.embedded import _base, _reap
 HERE = Path(__file__).parent
 
 DRIVER = """
-import sys, time
+import subprocess, sys, time
 import psutil
 from orchestrator.engine import RayExecutor
 from orchestrator.engine.slot import Slot
 from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
 
+def a_child():
+    return subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+mine = [a_child()]
 executor = RayExecutor(None, 1, 0.0, PLUGINS, pulse_s=0.5)
+mine.append(a_child())
 log = sys.argv[1]
 if sys.argv[2] == "close":
     dying, after = a_pack(how="exit"), a_pack(how="sleep", seconds=1.0, log=log)
     for pack in (dying, after):
         executor.start(pack)
         print("FACT", type(fact_of(executor, pack)).__name__)
-    children = psutil.Process().children(recursive=True)
+    own = {one.pid for one in mine}
+    children = [one for one in psutil.Process().children(recursive=True) if one.pid not in own]
     executor.close()
     executor.close()
+    print("MINE", [one.poll() for one in mine])
     print("LEFT", len([child for child in children if child.is_running()]), len(children) > 5)
     print("HOME", executor._ray.home.exists())
 elif sys.argv[2] == "lose":
@@ -53,6 +60,9 @@ else:
     executor.start(a_pack(how="sleep", seconds=600.0, log=log))
     while True:
         executor.wait(1.0)
+for one in mine:
+    one.kill()
+    one.wait()
 """
 
 
@@ -67,10 +77,14 @@ def a_driver(log, then, **environment):
     )
 
 
-def test_a_driver_prints_nothing_of_rays_and_leaves_nothing_of_it(tmp_path):
+def test_a_driver_prints_nothing_of_rays_and_leaves_its_own_children_and_none_of_rays(tmp_path):
     driver = a_driver(tmp_path / "log", "close")
     printed, complained = driver.communicate(timeout=120)
-    assert printed.splitlines() == ["FACT Lost", "FACT Finished", "LEFT 0 True", "HOME False"]
+    assert printed.splitlines() == [
+        *("FACT Lost", "FACT Finished"),
+        "MINE [None, None]",
+        *("LEFT 0 True", "HOME False"),
+    ]
     assert complained == ""
     assert driver.returncode == 0
 
@@ -91,7 +105,7 @@ def test_replies_lost_on_the_way_are_asked_for_and_nothing_is_trained_twice(tmp_
     }
 
 
-def test_what_a_killed_driver_left_is_ended_by_the_next_one(tmp_path):
+def test_what_a_killed_driver_left_of_ray_is_ended_by_the_next_one(tmp_path):
     log = tmp_path / "log"
     killed = a_driver(log, "hang")
     until = time.monotonic() + 90.0
@@ -106,7 +120,11 @@ def test_what_a_killed_driver_left_is_ended_by_the_next_one(tmp_path):
     assert home.exists()
     _reap(_base())
     assert not home.exists()
-    assert [process for process in left if _is_at_work(process)] == []
+    survivors = [process for process in left if _is_at_work(process)]
+    names = [process.name() for process in survivors]
+    for process in survivors:
+        process.kill()
+    assert names == ["sleep", "sleep"]  # the driver's own, started before Ray and after
 
 
 def _is_at_work(process):
