@@ -77,7 +77,10 @@ class Proposer(Protocol):
 
 @dataclass(frozen=True)
 class Settled:
-    """A trial that needs no more work: a committed result, or a gap with its reasons."""
+    """A trial that needs no more work: a committed result, or a gap with its reasons.
+
+    A result is every sweep's. A gap is only of the sweep that gave the trial up.
+    """
 
     trial: Trial
     result: Result | None
@@ -141,12 +144,12 @@ class Tracker(Protocol):
     ) -> None:
         """Record a round, before anything of it runs: its asks, and its trials with their arms.
 
-        Trials that are already settled (by any sweep) become cached members. Recording the same
+        Trials that have a result already (by any sweep) become cached members. Recording the same
         round again does nothing.
         """
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
-        """Those of `keys` that need no more work, whichever sweep ran them."""
+        """Those of `keys` that need no more work: results of any sweep, and this one's gaps."""
 
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
         """Take a new attempt of each key; the numbers fence later commits.
@@ -170,10 +173,14 @@ class Tracker(Protocol):
         """Close an attempt that gave no result."""
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Reasons of the charged attempts of each key, oldest first; keys without are left out."""
+        """Reasons of this sweep's charged attempts of each key, oldest first; keys without any are
+        left out.
+        """
 
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
-        """The trial becomes a gap."""
+        """The trial becomes a gap of this sweep; others may still work on it, and their result
+        would fill the gap.
+        """
 
     def members(self) -> list[Member]:
         """Every trial of the open sweep, in order of round, then of recording."""

@@ -22,12 +22,12 @@ from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell, Result, Trial
 from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord
-from orchestrator.tracking import names, queries, rows, writes
+from orchestrator.tracking import names, outbox, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.probe import probe
-from orchestrator.tracking.schema import builds, cells, sweeps, trials
+from orchestrator.tracking.schema import builds, cells, gaps, sweeps, trials
 from orchestrator.tracking.writer import RunFound, client_of, runs_of
 
 _OUTCOMES = {number: Outcome(name) for name, number in names.OUTCOME_NUMBERS.items()}
@@ -154,8 +154,9 @@ class MirrorReader:
         found: dict[int, dict[str, tuple[float, int]]] = defaultdict(dict)
         for name in self._client.get_run(run).data.metrics:
             if name.startswith("trial."):
-                for point in self._client.get_metric_history(run, name):
-                    found[point.step][name] = (point.value, point.timestamp)
+                history = self._client.get_metric_history(run, name)
+                for point in sorted(history, key=lambda point: point.timestamp):
+                    found[point.step][name] = (point.value, point.timestamp)  # a gap is filled
         return {repeat: values for repeat, values in found.items() if "trial.outcome" in values}
 
 
@@ -198,6 +199,7 @@ def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
 def _restore(
     database: Database, record: SweepRecord, found: Sequence[tuple[Member, float]]
 ) -> None:
+    """Everything in the order in which it was settled, and marked as told: it came from there."""
     own_cells = {member.trial.cell.key: member.trial.cell for member, _ in found}
     with database.writing() as connection:
         build = {"id": rows.build_id(rows.versions()), "versions": rows.versions()}
@@ -206,11 +208,19 @@ def _restore(
         writes.add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
         writes.add_new(connection, trials, [rows.trial_row(member.trial) for member, _ in found])
         stand = queries.states(connection, [member.trial.key for member, _ in found])
-        settling = {}
-        for member, settled_at in found:
-            settled, key = member.settled, member.trial.key
-            if settled is not None and stand[key][0] == "open":
-                state = "gap" if settled.is_gap else "done"
-                row = rows.settled_row(key, state, settled.attempt, settled.result)
+        settling, given_up, told = {}, [], []
+        for member, settled_at in sorted(found, key=lambda one: one[1]):
+            key, settled = member.trial.key, member.settled
+            if settled is None:
+                continue
+            told.append(("gap" if settled.is_gap else "trial", key, settled_at))
+            if settled.result is None:
+                gap = rows.gap_row(record.id, key, settled.attempt, settled_at, settled.reasons)
+                given_up.append(gap)
+            elif stand[key][0] == "open":
+                row = rows.settled_row(settled.result, settled.attempt)
                 settling[key] = row | {"settled": settled_at}
-        writes.settle(connection, settling, time.time(), writes.COMMITTED, "rebuilt from MLflow")
+        writes.add_new(connection, gaps, given_up)
+        writes.raise_attempts(connection, {gap["key"]: gap["attempt"] for gap in given_up})
+        writes.settle(connection, settling, time.time(), "rebuilt from MLflow")
+        outbox.note_told(connection, record.id, told)

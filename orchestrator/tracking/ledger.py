@@ -131,7 +131,7 @@ class Ledger:
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""
         with self.database.reading() as connection:
-            return queries.settled(connection, self._decoder, keys)
+            return queries.settled(connection, self._decoder, self._sweep, keys)
 
     def members(self) -> list[Member]:
         """See `Tracker.members`.
@@ -156,7 +156,12 @@ class Ledger:
         """See `Tracker.begin`."""
         with self._writing() as connection:
             stand = queries.states(connection, keys)
-            unsettled = {key: stand[key][1] for key in keys if stand[key][0] == "open"}
+            given_up = queries.given_up(connection, self._sweep, keys)
+            unsettled = {
+                key: stand[key][1]
+                for key in keys
+                if stand[key][0] == "open" and key not in given_up
+            }
             begun = writes.start_attempts(
                 connection, self._sweep, unsettled, self._begun, self._clock()
             )
@@ -178,10 +183,9 @@ class Ledger:
                 if result.key in valid and stand[result.key][0] == "open":
                     accepted.setdefault(result.key, result)
             settling = {
-                key: rows.settled_row(key, "done", attempts[key], result)
-                for key, result in accepted.items()
+                key: rows.settled_row(result, attempts[key]) for key, result in accepted.items()
             }
-            writes.settle(connection, settling, now, writes.COMMITTED, where)
+            writes.settle(connection, settling, now, where)
         self._wake()
         return [result.key for result in results if accepted.get(result.key) is not result]
 
@@ -194,16 +198,17 @@ class Ledger:
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """See `Tracker.charges`."""
         with self.database.reading() as connection:
-            return queries.charged(connection, keys)
+            return queries.charged(connection, self._sweep, keys)
 
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
         """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
         with self._writing() as connection:
-            state, attempt = queries.states(connection, [key])[key]
-            if state == "open":
-                attempt = self._begun.get(key, attempt)
-                row = rows.settled_row(key, "gap", attempt, reasons=reasons)
-                writes.settle(connection, {key: row}, self._clock(), writes.GIVEN_UP)
+            state, newest = queries.states(connection, [key])[key]
+            if state == "open" and not queries.given_up(connection, self._sweep, [key]):
+                attempt = self._begun.get(key, newest)
+                gap = rows.gap_row(self._sweep, key, attempt, self._clock(), reasons)
+                writes.give_up(connection, gap)
+        self._begun.pop(key, None)
         self._wake()
 
     def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:

@@ -23,11 +23,12 @@ from orchestrator.ports import (
 
 @dataclass
 class MemorySweep:
-    """One sweep: its record, rounds, members (arm, round, cached) and what was published."""
+    """One sweep: its record, rounds, members (arm, round, cached), gaps and what was published."""
 
     record: SweepRecord
     rounds: dict[int, list[Ask]] = field(default_factory=dict)
     members: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
+    gaps: dict[str, Settled] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
@@ -93,13 +94,15 @@ class MemoryTracker:
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""
-        return {key: self.memory.settled[key] for key in keys if key in self.memory.settled}
+        known = self.memory.settled
+        gaps = self.memory.sweeps[self._id].gaps if self._id is not None else {}
+        return {key: known.get(key) or gaps[key] for key in keys if key in known or key in gaps}
 
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
         """See `Tracker.begin`."""
         begun = {}
         for key in keys:
-            if key in self.memory.settled:
+            if self.settled([key]):
                 continue
             past = self.memory.attempts.setdefault(key, [])
             self._end(key, self._begun.get(key, 0), "superseded by a newer attempt")
@@ -135,7 +138,7 @@ class MemoryTracker:
             key: tuple(
                 attempt.reason or ""
                 for attempt in self.memory.attempts.get(key, ())
-                if attempt.charge > 0
+                if attempt.charge > 0 and attempt.sweep == self._id
             )
             for key in keys
         }
@@ -143,12 +146,13 @@ class MemoryTracker:
 
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
         """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
-        if key in self.memory.settled:
+        if self.settled([key]):
             return
         newest = self._begun.get(key, len(self.memory.attempts.get(key, ())))
         trial = self.memory.trials[key]
-        self.memory.settled[key] = Settled(trial, None, newest, tuple(reasons))
+        self.sweep.gaps[key] = Settled(trial, None, newest, tuple(reasons))
         self._end(key, newest, "given up")
+        self._begun.pop(key, None)
 
     def members(self) -> list[Member]:
         """See `Tracker.members`."""
@@ -175,7 +179,7 @@ class MemoryTracker:
         return True
 
     def _member(self, key: str, arm: int, number: int, cached: bool) -> Member:
-        trial, value = self.memory.trials[key], self.memory.settled.get(key)
+        trial, value = self.memory.trials[key], self.settled([key]).get(key)
         if value is not None:
             state = "gap" if value.is_gap else "cached" if cached else "done"
             return Member(trial, arm, number, state, value)  # type: ignore[arg-type]

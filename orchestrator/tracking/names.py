@@ -26,7 +26,7 @@ ARM: Final = "phasefront.arm"
 """The arm's place in the file, counted from 0."""
 
 COMMIT: Final = "phasefront.commit"
-"""Written after everything else: `<cell key>:<trials told>` on a cell, `<sweep id>` on a sweep.
+"""Written last: `<cell key>:<results and gaps told>` on a cell, `<sweep id>` on a sweep.
 
 A run without it is half-written.
 """
@@ -39,7 +39,10 @@ NOTE: Final = "mlflow.note.content"
 
 OUTCOME_NUMBERS: Final = {"fitted": 0.0, "diverged": 1.0, "out_of_budget": 2.0}
 GAP_NUMBER: Final = 3.0
-"""The value of `trial.outcome` for a trial without an answer."""
+"""The value of `trial.outcome` for a trial that its sweep gave up.
+
+A result that another sweep brought later follows it, at the same step and a later time.
+"""
 
 RUN_STATUS: Final = {
     "running": "RUNNING",

@@ -5,22 +5,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from orchestrator.tracking import queries
 from orchestrator.tracking.cell_metrics import Told
-from orchestrator.tracking.schema import artifacts, cells, members, outbox, sweeps, trials
+from orchestrator.tracking.schema import artifacts, cells, gaps, members, outbox, sweeps, trials
 
 BATCH = 2000
 """Entries read at once: what a second or two of writing takes on a local store."""
+
+
+OF_TRIALS = ("trial", "gap")
+"""Kinds of entries that tell of a trial: its result, or that the sweep gave it up."""
 
 
 @dataclass(frozen=True)
 class CellNews:
     """A cell with everything that was queued of it, told or not; `entries` are those that were not.
 
-    `trials[i]` is fresh, not told yet, where `fresh[i]`. `row` is the cell's row. `is_settled` says
-    that no trial of the cell waits or runs.
+    `trials[i]` is fresh, not told yet, where `fresh[i]`. A trial that the sweep gave up, and of
+    which another sweep brought the result later, is there twice, first as a gap. `row` is the
+    cell's row. `is_settled` says that no trial of the cell waits or runs.
     """
 
     row: Mapping[str, Any]
@@ -55,15 +60,20 @@ def cells_of(connection: Connection, keys: Sequence[str]) -> list[str]:
 def cell_news(connection: Connection, sweep: str, cell: str) -> CellNews:
     """Everything the mirror needs of one cell of a sweep."""
     entry = and_(outbox.c.subject == trials.c.key, outbox.c.sweep == sweep)
+    own_gap = and_(gaps.c.key == trials.c.key, gaps.c.sweep == sweep)
     query = (
-        select(trials, outbox.c.id, outbox.c.sent, outbox.c.queued)
-        .select_from(trials.join(outbox, entry))
-        .where(trials.c.cell == cell, outbox.c.kind == "trial")
+        select(
+            trials,
+            *(outbox.c.id, outbox.c.kind, outbox.c.sent),
+            *(gaps.c.attempt.label("gap_attempt"), gaps.c.given_up),
+        )
+        .select_from(trials.join(outbox, entry).outerjoin(gaps, own_gap))
+        .where(trials.c.cell == cell, outbox.c.kind.in_(OF_TRIALS))
         .order_by(outbox.c.id)
     )
     rows = list(connection.execute(query))
-    own = select(trials.c.state, members.c.arm).select_from(
-        members.join(trials, members.c.key == trials.c.key)
+    own = select(trials.c.state, gaps.c.given_up, members.c.arm).select_from(
+        members.join(trials, members.c.key == trials.c.key).outerjoin(gaps, own_gap)
     )
     standing = list(connection.execute(own.where(trials.c.cell == cell, members.c.sweep == sweep)))
     place = connection.execute(select(cells).where(cells.c.key == cell)).one()
@@ -74,15 +84,17 @@ def cell_news(connection: Connection, sweep: str, cell: str) -> CellNews:
         trials=tuple(_told(row) for row in rows),
         fresh=tuple(not row.sent for row in rows),
         entries=tuple(row.id for row in rows if not row.sent),
-        is_settled=all(member.state != "open" for member in standing),
+        is_settled=all(one.state != "open" or one.given_up is not None for one in standing),
     )
 
 
 def _told(row: Row[Any]) -> Told:
+    if row.kind == "gap":
+        return Told(row.repeat, None, {}, None, row.gap_attempt, round(row.given_up * 1e3))
     return Told(
         repeat=row.repeat,
         outcome=row.outcome,
-        measures=json.loads(row.measures) if row.measures else {},
+        measures=json.loads(row.measures),
         seconds=row.seconds,
         attempt=row.attempt,
         time_ms=round(row.settled * 1e3),
@@ -90,11 +102,11 @@ def _told(row: Row[Any]) -> Told:
 
 
 def told_counts(connection: Connection, sweep: str) -> dict[str, int]:
-    """How many trials of each cell are marked as told."""
+    """How many results and gaps of each cell are marked as told."""
     query = (
         select(trials.c.cell, func.count())
         .select_from(outbox.join(trials, outbox.c.subject == trials.c.key))
-        .where(outbox.c.sweep == sweep, outbox.c.kind == "trial", outbox.c.sent)
+        .where(outbox.c.sweep == sweep, outbox.c.kind.in_(OF_TRIALS), outbox.c.sent)
         .group_by(trials.c.cell)
     )
     return {cell: int(count) for cell, count in connection.execute(query)}
@@ -107,6 +119,23 @@ def mark_told(connection: Connection, entries: Sequence[int]) -> None:
         connection.execute(update(outbox).where(outbox.c.id.in_(chunk)).values(sent=True))
 
 
+def note_told(connection: Connection, sweep: str, told: Sequence[tuple[str, str, float]]) -> None:
+    """MLflow has these already: kind, key and time in seconds, in the order they happened."""
+    for kind in OF_TRIALS:
+        keys = [key for one, key, _ in told if one == kind]
+        for chunk in queries.chunks(keys):
+            same = (outbox.c.sweep == sweep, outbox.c.kind == kind, outbox.c.subject.in_(chunk))
+            connection.execute(update(outbox).where(*same).values(sent=True))
+        heard = queries.heard_of(connection, sweep, kind, keys)
+        new = [
+            {"sweep": sweep, "kind": kind, "subject": key, "queued": at, "sent": True}
+            for one, key, at in told
+            if one == kind and key not in heard
+        ]
+        if new:
+            connection.execute(insert(outbox), new)
+
+
 def tell_cells_again(connection: Connection, sweep: str, lost: Sequence[str]) -> None:
     """What was told of these cells is not in MLflow any more."""
     for chunk in queries.chunks(lost):
@@ -115,7 +144,7 @@ def tell_cells_again(connection: Connection, sweep: str, lost: Sequence[str]) ->
             update(outbox)
             .where(
                 outbox.c.sweep == sweep,
-                outbox.c.kind == "trial",
+                outbox.c.kind.in_(OF_TRIALS),
                 outbox.c.sent,
                 outbox.c.subject.in_(keys),
             )

@@ -3,18 +3,30 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from orchestrator.plan.asks import Ask
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord
 from orchestrator.tracking.rows import Decoder, sweep_of
-from orchestrator.tracking.schema import attempts, cells, members, outbox, rounds, sweeps, trials
+from orchestrator.tracking.schema import (
+    attempts,
+    cells,
+    gaps,
+    members,
+    outbox,
+    rounds,
+    sweeps,
+    trials,
+)
 
 CHUNK = 500
 """Keys per statement; SQLite takes 32,766 variables, and plans stay small."""
 
-_cell_columns = [column for column in cells.c if column.name != "key"]
-trials_with_cells = trials.join(cells, trials.c.cell == cells.c.key)
+_columns = (
+    *trials.c,
+    *(column for column in cells.c if column.name != "key"),
+    *(gaps.c[name].label(f"gap_{name}") for name in ("sweep", "attempt", "reasons", "checksum")),
+)
 
 
 def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -59,16 +71,30 @@ def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, 
     return found
 
 
-def settled(connection: Connection, decoder: Decoder, keys: Sequence[str]) -> dict[str, Settled]:
-    """Those trials that need no more work, in the order of `keys`."""
+def given_up(connection: Connection, sweep: str, keys: Sequence[str]) -> set[str]:
+    """Those trials that the sweep gave up itself."""
+    found: set[str] = set()
+    for chunk in chunks(keys):
+        query = select(gaps.c.key).where(gaps.c.sweep == sweep, gaps.c.key.in_(chunk))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def trials_of(sweep: str) -> Select[Any]:
+    """Trials with their cells, and with the gaps of this sweep: what a `Decoder` reads."""
+    own_gap = and_(gaps.c.key == trials.c.key, gaps.c.sweep == sweep)
+    return select(*_columns).select_from(
+        trials.join(cells, trials.c.cell == cells.c.key).outerjoin(gaps, own_gap)
+    )
+
+
+def settled(
+    connection: Connection, decoder: Decoder, sweep: str, keys: Sequence[str]
+) -> dict[str, Settled]:
+    """Those trials on which the sweep need not work any more, in the order of `keys`."""
     found: dict[str, Settled] = {}
     for chunk in chunks(keys):
-        query = (
-            select(trials, *_cell_columns)
-            .select_from(trials_with_cells)
-            .where(trials.c.key.in_(chunk), trials.c.state != "open")
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(trials_of(sweep).where(trials.c.key.in_(chunk))):
             value = decoder.settled(row)
             if value is not None:
                 found[row.key] = value
@@ -85,20 +111,12 @@ def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:
         attempts.c.sweep == members.c.sweep,
         attempts.c.ended.is_(None),
     )
+    is_running = attempts.c.key.is_not(None).label("running")
     query = (
-        select(
-            trials,
-            *_cell_columns,
-            members.c.arm,
-            members.c.round,
-            members.c.cached,
-            attempts.c.key.is_not(None).label("running"),
-        )
-        .select_from(
-            members.join(trials, members.c.key == trials.c.key)
-            .join(cells, trials.c.cell == cells.c.key)
-            .outerjoin(attempts, under_way)
-        )
+        trials_of(sweep)
+        .add_columns(members.c.arm, members.c.round, members.c.cached, is_running)
+        .join(members, members.c.key == trials.c.key)
+        .outerjoin(attempts, under_way)
         .where(members.c.sweep == sweep)
         .order_by(members.c.round, members.c.position)
     )
@@ -133,13 +151,24 @@ def attempts_at(connection: Connection, key: str) -> list[Attempt]:
     ]
 
 
-def charged(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Reasons of charged attempts of each key, oldest first."""
+def heard_of(connection: Connection, sweep: str, kind: str, keys: Sequence[str]) -> set[str]:
+    """Those trials of which the outbox has an entry of that kind for the sweep, told or not."""
+    found: set[str] = set()
+    for chunk in chunks(keys):
+        query = select(outbox.c.subject).where(
+            outbox.c.sweep == sweep, outbox.c.kind == kind, outbox.c.subject.in_(chunk)
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def charged(connection: Connection, sweep: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Reasons of the sweep's charged attempts of each key, oldest first."""
     found: dict[str, tuple[str, ...]] = {}
     for chunk in chunks(keys):
         query = (
             select(attempts.c.key, attempts.c.reason)
-            .where(attempts.c.key.in_(chunk), attempts.c.charge > 0)
+            .where(attempts.c.key.in_(chunk), attempts.c.sweep == sweep, attempts.c.charge > 0)
             .order_by(attempts.c.key, attempts.c.attempt)
         )
         for row in connection.execute(query):

@@ -51,32 +51,44 @@ def trial_row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def settled_row(
-    key: str,
-    state: str,
-    attempt: int,
-    result: Result | None = None,
-    reasons: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The columns of `trials` that settling a trial writes, with their checksum.
+def settled_row(result: Result, attempt: int) -> dict[str, Any]:
+    """The columns of `trials` that a result settles, with their checksum.
 
     Raises `ValueError` when a measure is not finite; such a trial's outcome says so instead.
     """
     row: dict[str, Any] = {
-        "state": state,
+        "state": "done",
         "attempt": attempt,
-        "outcome": result.outcome.value if result else None,
-        "measures": canonical_json(dict(result.measures)) if result else None,
-        "seconds": result.seconds if result else None,
-        "reasons": canonical_json(list(reasons)),
+        "outcome": result.outcome.value,
+        "measures": canonical_json(dict(result.measures)),
+        "seconds": result.seconds,
     }
-    return {**row, "checksum": checksum(key, row)}
+    return {**row, "checksum": checksum(result.key, row)}
 
 
 def checksum(key: str, row: Mapping[str, Any]) -> str:
     """64-bit hash of a key and of what was settled for it, 16 hexadecimal digits."""
-    names = ("state", "attempt", "outcome", "measures", "seconds", "reasons")
+    names = ("state", "attempt", "outcome", "measures", "seconds")
     return _hash(canonical_json([key, *(row[name] for name in names)]), 8)
+
+
+def gap_row(
+    sweep: str, key: str, attempt: int, given_up: float, reasons: Sequence[str]
+) -> dict[str, Any]:
+    """A trial that a sweep gave up at that time (seconds since the epoch), as a row of `gaps`."""
+    text = canonical_json(list(reasons))
+    return {
+        "sweep": sweep,
+        "key": key,
+        "attempt": attempt,
+        "given_up": given_up,
+        "reasons": text,
+        "checksum": _gap_checksum(sweep, key, attempt, text),
+    }
+
+
+def _gap_checksum(sweep: str, key: str, attempt: int, reasons: str) -> str:
+    return _hash(canonical_json([sweep, key, attempt, reasons]), 8)
 
 
 def _hash(text: str, size: int) -> str:
@@ -109,16 +121,22 @@ class Decoder:
         return trial
 
     def settled(self, row: Row[Any]) -> Settled | None:
-        """What was settled for a row of `trials` joined with `cells`; None while it is open."""
+        """What was settled for a row of `queries.trials_of`; None while it is open.
+
+        A result counts, whoever brought it, even where the sweep gave the trial up before.
+        """
         if row.state == "open":
-            return None
+            return None if row.gap_sweep is None else self._gap(row)
         if checksum(row.key, row._asdict()) != row.checksum:
             raise self._damaged(row)
-        result = None
-        if row.state == "done":
-            measures = json.loads(row.measures)
-            result = Result(row.key, Outcome(row.outcome), measures, row.seconds)
-        return Settled(self.trial(row), result, row.attempt, tuple(json.loads(row.reasons)))
+        result = Result(row.key, Outcome(row.outcome), json.loads(row.measures), row.seconds)
+        return Settled(self.trial(row), result, row.attempt)
+
+    def _gap(self, row: Row[Any]) -> Settled:
+        told = (row.gap_sweep, row.key, row.gap_attempt, row.gap_reasons)
+        if _gap_checksum(*told) != row.gap_checksum:
+            raise self._damaged(row)
+        return Settled(self.trial(row), None, row.gap_attempt, tuple(json.loads(row.gap_reasons)))
 
     def asks(self, row: Row[Any]) -> list[Ask]:
         """The asks of a row of `rounds`, in order."""

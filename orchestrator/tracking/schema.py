@@ -1,6 +1,7 @@
 """The ledger's tables. One schema for SQLite and PostgreSQL; version 1.
 
-A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member. The outbox is a
+A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member, and so is its
+giving up: a result is everybody's, a gap is of the sweep that could not fill it. The outbox is a
 log that is marked and never shortened: its order is the order in which a cell's trials are counted,
 so that a figure sent twice is the same figure.
 """
@@ -73,15 +74,14 @@ trials = Table(
     Column("cell", String(32), ForeignKey("cells.key"), nullable=False),
     Column("repeat", BigInteger, nullable=False),
     Column("seed", BigInteger, nullable=False),
-    Column("state", String(8), nullable=False),  # open, done, gap
-    Column("attempt", Integer, nullable=False),  # the newest begun
+    Column("state", String(8), nullable=False),  # open, done
+    Column("attempt", Integer, nullable=False),  # the newest begun; once done, the one committed
     Column("outcome", String(16)),
     Column("measures", Text),  # JSON; shortest digits that read back to the same float
     Column("seconds", Double),
     Column("settled", Double),
     Column("place", Text),
     Column("build", String(16), ForeignKey("builds.id")),
-    Column("reasons", Text),  # JSON; why a gap was given up
     Column("checksum", String(16)),  # of what was settled; see `rows.checksum`
     Index("trials_by_cell", "cell"),
 )
@@ -97,6 +97,18 @@ members = Table(
     Column("cached", Boolean, nullable=False),
     PrimaryKeyConstraint("sweep", "key"),
     Index("members_by_key", "key"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("key", String(32), ForeignKey("trials.key"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("given_up", Double, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON
+    Column("checksum", String(16), nullable=False),
+    PrimaryKeyConstraint("sweep", "key"),
 )
 
 attempts = Table(
@@ -134,7 +146,7 @@ outbox = Table(
     metadata,
     Column("id", _serial, primary_key=True, autoincrement=True),
     Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # trial, sweep, metrics, artifact
+    Column("kind", String(8), nullable=False),  # trial, gap, sweep, metrics, artifact
     Column("subject", Text, nullable=False),  # a trial's key, or an artifact's path
     Column("payload", Text),
     Column("queued", Double, nullable=False),

@@ -5,6 +5,7 @@ made, figures carry the ledger's times, and the commit tag of a run comes last.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -76,12 +77,12 @@ class Teller:
             entries = outbox.unsent(connection, self._sweep)
         if not entries:
             return 0
-        kinds: dict[str, list[Row[Any]]] = {"sweep": [], "trial": [], "metrics": [], "artifact": []}
+        kinds: dict[str, list[Row[Any]]] = defaultdict(list)
         for entry in entries:
             kinds[entry.kind].append(entry)
         # The status first: it must be true even where there is no time for more.
         self._tell_status(kinds["sweep"])
-        self._tell_trials(kinds["trial"])
+        self._tell_trials([*kinds["trial"], *kinds["gap"]])
         self._tell_metrics(kinds["metrics"])
         self._tell_artifacts(kinds["artifact"])
         return len(entries)

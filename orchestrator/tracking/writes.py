@@ -30,6 +30,7 @@ from orchestrator.tracking.schema import (
     builds,
     cells,
     drivers,
+    gaps,
     members,
     outbox,
     sweeps,
@@ -44,7 +45,7 @@ GIVEN_UP = "given up"
 
 _SETTLED_COLUMNS = (
     *("state", "attempt", "outcome", "measures", "seconds", "settled"),
-    *("place", "build", "reasons", "checksum"),
+    *("place", "build", "checksum"),
 )
 
 _SETTLE = (
@@ -75,7 +76,9 @@ def add_new(connection: Connection, table: Table, new: Sequence[Mapping[str, Any
     if new:
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         statement = dialect.insert(table).on_conflict_do_nothing()
-        connection.execute(statement, [dict(row) for row in new])
+        # In order of their keys: two that insert the same rows must not wait for each other.
+        ordered = sorted(new, key=lambda row: [row[column.name] for column in table.primary_key])
+        connection.execute(statement, [dict(row) for row in ordered])
 
 
 def enter(connection: Connection, record: SweepRecord, now: float) -> int:
@@ -107,11 +110,17 @@ def _take_wheel(connection: Connection, sweep: str, now: float) -> int:
 def add_members(
     connection: Connection, sweep: str, number: int, asked: Sequence[tuple[int, Trial]]
 ) -> None:
-    """Add a round's trials, with their arms, to the sweep; those it has already stay put."""
+    """Add a round's trials, with their arms, to the sweep; those it has already stay put.
+
+    Cached are those with a result, but for the sweep's own of a ledger that was rebuilt: MLflow was
+    told of them before it was asked.
+    """
     own_cells = {trial.cell.key: trial.cell for _, trial in asked}
     add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
     add_new(connection, trials, [rows.trial_row(trial) for _, trial in asked])
-    stand = queries.states(connection, [trial.key for _, trial in asked])
+    keys = [trial.key for _, trial in asked]
+    stand = queries.states(connection, keys)
+    own = queries.heard_of(connection, sweep, "trial", keys)
     new = [
         {
             "sweep": sweep,
@@ -119,7 +128,7 @@ def add_members(
             "arm": arm,
             "round": number,
             "position": position,
-            "cached": stand[trial.key][0] != "open",
+            "cached": stand[trial.key][0] != "open" and trial.key not in own,
         }
         for position, (arm, trial) in enumerate(asked)
     ]
@@ -183,7 +192,6 @@ def settle(
     connection: Connection,
     settling: Mapping[str, Mapping[str, Any]],
     now: float,
-    reason: str,
     place: str = "",
 ) -> None:
     """Write what came of trials (rows of `rows.settled_row` by key), close those attempts, and
@@ -194,9 +202,16 @@ def settle(
     same = {"settled": now, "place": place, "build": rows.build_id(rows.versions())}
     connection.execute(_SETTLE, [{"at_key": key, **same, **row} for key, row in settling.items()])
     ending = [(key, row["attempt"]) for key, row in settling.items()]
-    end_attempts(connection, ending, now, reason, place=place)
+    end_attempts(connection, ending, now, COMMITTED, place=place)
     for chunk in queries.chunks(list(settling)):
         queue_trials(connection, now, members.c.key.in_(chunk))
+
+
+def raise_attempts(connection: Connection, known: Mapping[str, int]) -> None:
+    """Let no later attempt at these trials have a number up to the known one."""
+    for key, attempt in known.items():
+        lower = (trials.c.key == key, trials.c.state == "open", trials.c.attempt < attempt)
+        connection.execute(update(trials).where(*lower).values(attempt=attempt))
 
 
 def queue(
@@ -221,6 +236,14 @@ def queue_trials(connection: Connection, now: float, *where: ColumnElement[bool]
     )
     names = ["sweep", "kind", "subject", "queued", "sent"]
     connection.execute(insert(outbox).from_select(names, chosen))
+
+
+def give_up(connection: Connection, gap: Mapping[str, Any]) -> None:
+    """Write a row of `rows.gap_row`, close that attempt, and queue it for its sweep alone."""
+    sweep, key, now = gap["sweep"], gap["key"], gap["given_up"]
+    connection.execute(insert(gaps).values(**gap))
+    end_attempts(connection, [(key, gap["attempt"])], now, GIVEN_UP)
+    queue(connection, sweep, "gap", now, subject=key)
 
 
 def put_artifact(connection: Connection, sweep: str, path: str, content: bytes, now: float) -> None:

@@ -227,7 +227,7 @@ def test_another_sweep_reuses_what_was_settled(make: Make, tracker: Tracker):
     other = make()
     other.open(a_sweep("f" * 16, "other"))
     other.record_round(0, [], [(0, finished), (0, gap), (0, fresh)])
-    assert states(other) == ["cached", "gap", "waiting"]
+    assert states(other) == ["cached", "waiting", "waiting"]
     assert other.members()[0].settled.result == a_result(finished)
     assert states(tracker) == ["done", "gap", "waiting"]
 
@@ -280,6 +280,50 @@ def test_an_attempt_of_the_driver_before_is_refused(make: Make, tracker: Tracker
     again.open(a_sweep())
     assert again.commit([a_result(trial)], before) == [trial.key]
     assert again.settled([trial.key]) == {}
+
+
+def test_a_gap_stays_with_the_sweep_that_gave_up(make: Make, tracker: Tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    attempt = tracker.begin([trial.key])[trial.key]
+    tracker.charge(trial.key, attempt, "timed out", 1)
+    tracker.give_up(trial.key, ["timed out"])
+    assert other.settled([trial.key]) == {}
+    assert other.charges([trial.key]) == {}
+    assert states(other) == ["waiting"]
+    assert other.begin([trial.key]) == {trial.key: 2}
+    assert tracker.begin([trial.key]) == {}
+    assert tracker.settled([trial.key])[trial.key].reasons == ("timed out",)
+
+
+def test_two_sweeps_may_give_up_the_same_trial(make: Make, tracker: Tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    tracker.begin([trial.key])
+    theirs = other.begin([trial.key])
+    tracker.give_up(trial.key, ["timed out"])
+    tracker.give_up(trial.key, ["again"])
+    assert (states(tracker)[0], states(other)) == ("gap", ["running"])
+    other.give_up(trial.key, ["out of memory"])
+    assert tracker.settled([trial.key])[trial.key].reasons == ("timed out",)
+    assert other.settled([trial.key])[trial.key].reasons == ("out of memory",)
+    assert other.settled([trial.key])[trial.key].attempt == theirs[trial.key]
+
+
+def test_a_result_of_another_sweep_fills_a_gap_for_all(make: Make, tracker: Tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    tracker.give_up(trial.key, ["timed out"])
+    assert done(other, a_result(trial)) == []
+    for each in (tracker, other):
+        assert each.settled([trial.key])[trial.key].result == a_result(trial)
+        assert states(each)[0] == "done"
+
+
+def test_a_gap_is_still_one_when_its_sweep_is_resumed(make: Make, tracker: Tracker):
+    tracker.give_up(a_trial().key, ["timed out"])
+    tracker.close()
+    again = make()
+    again.open(a_sweep())
+    assert states(again) == ["gap", "waiting", "waiting"]
+    assert again.begin([a_trial().key]) == {}
 
 
 def beside(make: Make, *trials: Trial) -> Tracker:

@@ -150,6 +150,25 @@ def test_a_gap_is_shown_and_not_counted(database: Database, store: Store):
     assert cell.data.tags["phasefront.commit"].endswith(":3")
 
 
+def test_a_gap_that_another_sweep_fills_is_told_as_filled(database: Database, store: Store):
+    whole_sweep(mirrored(database, store))
+    filled, other = some_trials(3, 24)[2], Ledger(database)
+    other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [(0, filled)])
+    other.commit([a_result(filled)], other.begin([filled.key]))
+    other.close()
+    told_again(database, store)
+    cells = [run for run in runs(store, "cell") if run.data.params["n"] == "24"]
+    (cell,) = [run for run in cells if run.data.tags["phasefront.sweep"] == a_sweep().id]
+    outcomes = client_of(store).get_metric_history(cell.info.run_id, "trial.outcome")
+    assert [(point.step, point.value) for point in outcomes] == [
+        *((0, 0.0), (1, 2.0), (2, 3.0), (2, 0.0))
+    ]
+    assert cell.data.metrics["trials"] == 3.0
+    told_again(database, store)
+    assert len(client_of(store).get_metric_history(cell.info.run_id, "trial.outcome")) == 4
+
+
 def test_the_newest_artifacts_and_the_experiment_lie_with_the_parent(
     database: Database, store: Store
 ):
