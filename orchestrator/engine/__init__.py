@@ -21,8 +21,8 @@ So, unlike a task's, an actor's lost reply costs no second training: the actor i
 for the receipt that it kept. `ray.kill` ends a sleeping, swallowing or lock-holding actor in
 20-35 ms and a suspended one in 5 s. A pack that was training when the raylet or the GCS died still
 answers; no new actor starts, and left alone Ray 2.60 ends the driver's process after 60 s, so the
-executor looks for itself and raises `ClusterUnreachable` first. That is the one thing that `wait`
-raises; it is no pack's doing.
+executor looks for itself and raises `ClusterUnreachable` first. That, and a `PluginError` when
+workers cannot load the plug-ins, is all that `wait` raises; neither is any pack's doing.
 
 Not measured: loss of one node of several, partitions, GPUs.
 """

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.fit import refuse_missing_gpus, slots_that_fit
 from orchestrator.engine.quiet import refuse_a_second
-from orchestrator.errors import ClusterUnreachable
+from orchestrator.engine.verdict import cause_of, failed_to_load
+from orchestrator.errors import ClusterUnreachable, PluginError
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
 
 if TYPE_CHECKING:
     from orchestrator.engine.slot import Slot
 
 _GLANCE_S = 0.5  # between two looks at leases and deadlines; how late an end can come
-_START_S = 60.0  # for an actor to say hello before its slot no longer counts
+_START_S = 60.0  # for an actor to say hello before its slot no longer counts, on a cluster at all
 _BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # before the next start, by failed starts in a row
 _PATIENCE_S = 180.0  # without a single slot before the cluster is called unreachable
+_STARTS = 2  # that raised, and no slot up, before the plug-ins are called unusable
 _KEPT = "what is done is kept; run the same command again when the cluster answers"
 _LOOK_S = 5.0  # between two looks at whether the cluster stands
 _LOOKS = 4  # in vain before it is called unreachable; Ray itself ends the driver after 60 s
@@ -51,8 +53,9 @@ class RayExecutor:
         self._closed = False
         self._failed_starts = 0
         self._next_start = 0.0
-        self._heard = self._looked = time.monotonic()
+        self._last_end = ""
         self._looks_in_vain = 0
+        self._is_new = bool(address)
         refuse_a_second()
         self._ray = _attached(address) if address else _embedded(slots, gpus)
         try:
@@ -61,9 +64,8 @@ class RayExecutor:
             self._class = _slot_class(gpus, bool(address))
             self._plugins = list(plugins)
             self._count = self._wanted
+            self._heard = self._looked = time.monotonic()
             self._start_slots()
-            if address:
-                self._await_first_slot()
         except BaseException:
             self.close()
             raise
@@ -90,8 +92,10 @@ class RayExecutor:
     def wait(self, timeout_s: float) -> list[Finished | Lost | SlotsAre]:
         """Facts since the last call; see `ports.Executor`.
 
-        Raises `ClusterUnreachable` when Ray's head is gone or no slot could be started for three
-        minutes, which is no pack's doing.
+        What is no pack's doing is raised: `ClusterUnreachable` when Ray's head is gone, when no
+        slot could be started for three minutes, or no first one on a cluster for one; `PluginError`
+        when workers cannot load the plug-ins. Never takes a second longer than `timeout_s`, so that
+        the loop can hear of an interruption.
         """
         until = time.monotonic() + timeout_s
         while True:
@@ -124,6 +128,7 @@ class RayExecutor:
             slot.returned.clear()
             if slot.up and not was_up:
                 self._failed_starts = 0
+                self._is_new = False
                 self._ray.remember()
             if slot.dead is not None:
                 self._bury(slot)
@@ -148,9 +153,22 @@ class RayExecutor:
         self._queue.extendleft(reversed(unbegun))
         self._slots.remove(slot)
         if not slot.up:
-            self._failed_starts += 1
-            pause = _BACKOFF_S[min(self._failed_starts, len(_BACKOFF_S) - 1)]
-            self._next_start = time.monotonic() + pause
+            self._learn_from(slot.dead)
+
+    def _learn_from(self, end: BaseException | None) -> None:
+        """A slot ended before it was up: wait before the next start, or give up."""
+        self._failed_starts += 1
+        pause = _BACKOFF_S[min(self._failed_starts, len(_BACKOFF_S) - 1)]
+        self._next_start = time.monotonic() + pause
+        if end is None:
+            return
+        self._last_end = f"; the last one: {cause_of(end)}"
+        none_up = not any(slot.up for slot in self._slots)
+        if none_up and self._failed_starts >= _STARTS and failed_to_load(end):
+            raise PluginError(
+                f"workers cannot load the plug-ins: {cause_of(end)} (what a plug-in imports must "
+                "be installed on every machine)"
+            )
 
     def _start_slots(self) -> None:
         from orchestrator.engine.slot import Slot
@@ -184,11 +202,22 @@ class RayExecutor:
         count = max(1, self._wanted if resting else up + young)
         if up:
             self._heard = now
-        elif now - self._heard > _PATIENCE_S:
-            raise ClusterUnreachable(f"no worker could be started for {_PATIENCE_S:.0f} s; {_KEPT}")
+        else:
+            self._lose_patience(now - self._heard)
         if count != self._count:
             self._count = count
             self._facts.append(SlotsAre(count))
+
+    def _lose_patience(self, without_s: float) -> None:
+        if self._is_new and without_s > _START_S:
+            raise ClusterUnreachable(
+                f"the cluster answers but started no worker within {_START_S:.0f} s; "
+                f"is every CPU or GPU taken? see `ray status`{self._last_end}"
+            )
+        if without_s > _PATIENCE_S:
+            raise ClusterUnreachable(
+                f"no worker could be started for {_PATIENCE_S:.0f} s; {_KEPT}{self._last_end}"
+            )
 
     def _doze(self, seconds: float) -> None:
         import ray
@@ -202,17 +231,6 @@ class RayExecutor:
     def _knows(self, pack_id: str) -> bool:
         handed = (one.pack for slot in self._slots for one in slot.queue if not one.stopped)
         return any(pack.id == pack_id for pack in (*self._queue, *handed))
-
-    def _await_first_slot(self) -> None:
-        until = time.monotonic() + _START_S
-        while not any(slot.up for slot in self._slots):
-            self._tend()
-            if time.monotonic() > until:
-                raise ClusterUnreachable(
-                    f"the cluster answers but started no worker within {_START_S:.0f} s; "
-                    "is every CPU or GPU taken? see `ray status`"
-                )
-            self._doze(_GLANCE_S)
 
 
 def _embedded(slots: int | None, gpus: float) -> Any:

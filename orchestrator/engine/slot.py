@@ -18,7 +18,7 @@ from orchestrator.plan.facts import Finished, Lost, Pack, Reason
 AHEAD = 2
 """Packs handed to a slot at once: the one it trains and the next, so that it never idles."""
 
-_FETCH_S = 10.0  # for a receipt too large to come inline
+_FETCH_S = 1.0  # for what `ray.wait` has called ready, hence is on this machine
 _RECALL_S = 1.0  # between two questions after a lost reply
 _ABANDON_S = 1.0  # for a dropped pack to be passed over before its slot is ended
 

@@ -1,6 +1,7 @@
 """What an exception of Ray's says about a slot: whether its worker, node or memory went."""
 
 from orchestrator.engine.blame import reason_of
+from orchestrator.errors import PluginError
 from orchestrator.plan.facts import Reason
 
 _NODE_WENT = (
@@ -36,6 +37,21 @@ def may_be_alive(error: BaseException) -> bool:
     from ray import exceptions
 
     return isinstance(error, (exceptions.ActorUnavailableError, exceptions.GetTimeoutError))
+
+
+def failed_to_load(error: BaseException) -> bool:
+    """Whether a slot that never came up died of an exception, its plug-ins' in all likelihood."""
+    from ray import exceptions
+
+    # the second is what Ray makes of a worker on which this package cannot be imported
+    return getattr(error, "actor_init_failed", False) or isinstance(error, exceptions.RayTaskError)
+
+
+def cause_of(error: BaseException) -> str:
+    """The exception at the end of the traceback that Ray quotes, in at most 600 characters."""
+    text = str(error).strip()
+    _, found, words = text.rpartition(f"{PluginError.__module__}.{PluginError.__name__}: ")
+    return (words if found else text.splitlines()[-1].strip())[:_DETAIL_CHARACTERS]
 
 
 def words_of(error: BaseException) -> str:

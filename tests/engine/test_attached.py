@@ -14,7 +14,7 @@ import pytest
 import ray
 from ray.core.generated import gcs_service_pb2 as messages
 
-from orchestrator.engine import RayExecutor
+from orchestrator.engine import RayExecutor, ray_executor
 from orchestrator.errors import ClusterUnreachable, RequestError
 from orchestrator.plan.facts import Finished
 from tests.engine.standins import PLUGINS, a_pack, fact_of
@@ -182,3 +182,20 @@ def test_packs_run_on_a_cluster_and_its_processes_outlive_the_executor(a_cluster
     again.start(packs[0])
     assert isinstance(fact_of(again, packs[0]), Finished)
     again.close()
+
+
+def test_a_cluster_without_what_is_asked_says_so_without_keeping_its_caller(a_cluster, monkeypatch):
+    with pytest.raises(RequestError, match=f"the cluster at {a_cluster} has 0"):
+        RayExecutor(a_cluster, 1, 1.0)
+    executor = RayExecutor(a_cluster, 5, 0.0, [("slow", "import time\ntime.sleep(600)\n")])
+    assert executor.slots == 1
+    for timeout_s in (0.0, 0.5, 2.0):
+        started = time.monotonic()
+        assert executor.wait(timeout_s) == []
+        assert time.monotonic() - started < timeout_s + 1.0
+    monkeypatch.setattr(ray_executor, "_START_S", 1.0)
+    with pytest.raises(ClusterUnreachable, match="started no worker within 1 s"):
+        executor.wait(5.0)
+    started = time.monotonic()
+    executor.close()
+    assert time.monotonic() - started < 10.0
