@@ -23,3 +23,12 @@ def test_every_node_of_the_local_file_starts_with_token_authentication():
     ]
     assert len(starts) == 2
     assert all("RAY_AUTH_MODE=token" in command for command in starts)
+
+
+def test_the_local_file_ends_no_ray_for_that_would_end_others_too():
+    config = prepare_config(yaml.safe_load((CLUSTER / "local.yaml").read_text()))
+    commands = [
+        line for key, lines in config.items() if key.endswith("_commands") for line in lines
+    ]
+    assert commands
+    assert not [line for line in commands if "ray stop" in line]
