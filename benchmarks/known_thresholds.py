@@ -7,10 +7,10 @@
                                                           that was left alone
 
 The three costs, in trials: `spent` by the search; `bound`, the least any method could spend for
-the same intervals, 1 / (s^2 / 4 * variance of log n_star reached) with s the slope in log n, summed
-over thresholds; `grid`, every step of the ladder over [n_star / 10, 10 n_star] with as many repeats
-as the same interval takes. The goal is at most twice the bound, and at most a tenth of the grid
-wherever the bound allows a tenth.
+the same intervals, 1 / (s^2 / 4 * variance of log n_star reached) with s the slope of the fitted
+curve in log n at n_star, summed over thresholds; `grid`, every step of the ladder over
+[n_star / 10, 10 n_star] with as many repeats as the same interval takes. The goal is at most twice
+the bound, and at most a tenth of the grid wherever the bound allows a tenth.
 """
 
 import argparse
@@ -22,18 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from scipy.special import expit
 from scipy.stats import norm
 
 from orchestrator import api
-from orchestrator.answer import Answer, Heading, answer, as_json
+from orchestrator.answer import Answer, FoundThreshold, Heading, answer, as_json
 from orchestrator.engine import InlineExecutor
 from orchestrator.inference.ladder import rungs
 from orchestrator.inference.threshold import Threshold
@@ -169,8 +170,8 @@ def _row(table: Table, goal: Goal, found: Answer) -> bool:
 
 
 def _costs(found: Answer, seconds: float) -> bool:
-    thresholds = [t.threshold for arm in found.arms for t in arm.thresholds]
-    known = [one for one in thresholds if one.status == "found"]
+    thresholds = [t for arm in found.arms for t in arm.thresholds]
+    known = [one for one in thresholds if one.threshold.status == "found"]
     bound = sum(oracle_bound(one) for one in known)
     grid = sum(grid_cost(one) for one in known)
     spent = found.finished_trials
@@ -186,11 +187,21 @@ def _costs(found: Answer, seconds: float) -> bool:
     return met
 
 
-def slope(one: Threshold) -> float:
-    """Slope in log n of the logistic curve with these 10% and 90% points."""
-    assert one.n10_n90 is not None
-    low, high = one.n10_n90
-    return 2 * math.log(9) / max(1e-9, math.log(high / low))
+def information(found: FoundThreshold, n: Sequence[float]) -> NDArray[np.float64]:
+    """Fisher information on log n_star of one trial at each n: (dP / d log n)^2 / (P (1 - P)).
+
+    At the middle of a curve of slope s in log n that is s^2 / 4. P is the fitted curve; the step of
+    the derivative is a fiftieth of the transition from 10% to 90%.
+    """
+    assert found.threshold.n10_n90 is not None
+    low, high = found.threshold.n10_n90
+    step = math.log(high / low) / 50
+    at = np.asarray(n, float)
+    below, middle, above = (
+        np.asarray(found.curve(list(at * math.exp(move)))[0]) for move in (-step, 0.0, step)
+    )
+    told: NDArray[np.float64] = ((above - below) / (2 * step)) ** 2 / (middle * (1 - middle))
+    return told
 
 
 def variance(one: Threshold) -> float:
@@ -201,19 +212,21 @@ def variance(one: Threshold) -> float:
     return (math.log(one.high / one.low) / (2 * z)) ** 2
 
 
-def oracle_bound(one: Threshold) -> float:
+def oracle_bound(found: FoundThreshold) -> float:
     """Trials that someone who knew the curve would need, all at its middle: 4 / (s^2 variance)."""
-    return 4.0 / (slope(one) ** 2 * variance(one))
+    assert found.threshold.n_star is not None
+    return 1.0 / (
+        float(information(found, [found.threshold.n_star])[0]) * variance(found.threshold)
+    )
 
 
-def grid_cost(one: Threshold) -> float:
+def grid_cost(found: FoundThreshold) -> float:
     """Trials of a grid over [n_star / 10, 10 n_star] for the same variance, whole repeats."""
+    one = found.threshold
     assert one.n_star is not None
-    s = slope(one)
     steps = rungs(max(1, math.ceil(one.n_star / 10)), math.floor(10 * one.n_star))
-    p = expit(s * (np.log(steps) - math.log(one.n_star)))
-    information = float(np.sum(s**2 * p * (1 - p)))
-    return len(steps) * math.ceil(1.0 / (information * variance(one)))
+    told = float(np.sum(information(found, steps.astype(float).tolist())))
+    return len(steps) * math.ceil(1.0 / (told * variance(one)))
 
 
 def coverage(seeds: int) -> bool:
