@@ -240,7 +240,7 @@ def _embedded(slots: int | None, gpus: float) -> Any:
 
     # what torch sees, not what Ray does: a GPU that torch cannot use trains nothing
     here = torch.cuda.device_count() if gpus else 0
-    refuse_missing_gpus(gpus, [here], "this machine")
+    refuse_missing_gpus(gpus, [here], "this machine, as torch sees it,")
     return EmbeddedRay(slots, here)
 
 

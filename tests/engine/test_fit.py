@@ -62,7 +62,9 @@ def test_a_cluster_without_a_cpu_may_have_one_later():
 def test_gpus_that_this_machine_lacks_are_refused_before_ray_starts(monkeypatch, slots):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setitem(sys.modules, "orchestrator.engine.embedded", _NoRay())
-    with pytest.raises(RequestError, match=r"asks for 1 GPU .* this machine has 0") as refused:
+    with pytest.raises(
+        RequestError, match=r"asks for 1 GPU .* this machine, as torch sees it, has 0"
+    ) as refused:
         RayExecutor(None, slots, 1.0)
     assert refused.value.exit_status == 2
 
