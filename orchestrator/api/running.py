@@ -49,8 +49,8 @@ def run(
 ) -> Answer:
     """Answer an experiment, from where it stands if it was begun before.
 
-    Raises `SpecError`, `SweepInUse`, `LedgerUnreachable`, `TrackerUnreachable` and
-    `ClusterUnreachable` before anything is written or started; `Interrupted` when asked to stop;
+    Raises `SpecError`, `RequestError` (GPUs that are missing), `SweepInUse`, `LedgerUnreachable`,
+    `TrackerUnreachable` and `ClusterUnreachable` before anything is written or started; `Interrupted` when asked to stop;
     `EveryTrialFailed` when the first trials all fail alike. What was committed is always kept.
     """
     if not isinstance(spec, ExperimentSpec):
@@ -63,9 +63,11 @@ def run(
 
     proposer = proposer_for(spec)
     with ExitStack() as stack:
-        # A cluster elsewhere can refuse, so it is asked before the ledger hears of the sweep; a
-        # Ray of our own only takes seconds to start, so the store and the ledger are asked first.
-        executor = _executor(machine, spec, plugins) if machine.address else None
+        # A cluster elsewhere can refuse and GPUs can be missing, so they are asked for before the
+        # ledger hears of the sweep; a Ray of our own on CPUs only takes seconds to start, so the
+        # store and the ledger are asked first.
+        may_refuse = machine.address or spec.resources.gpus
+        executor = _executor(machine, spec, plugins) if may_refuse else None
         if executor:
             stack.callback(executor.close)
         tracker = open_tracker(place.store, place.ledger)

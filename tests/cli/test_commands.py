@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from orchestrator.cli import main
 
@@ -261,4 +262,14 @@ def test_a_lost_ledger_is_noticed_and_rebuilt_from_mlflow(
 def test_a_ui_of_a_store_that_is_not_there_is_refused(phasefront: Command, tmp_path: Path):
     status, _, err = phasefront("ui", "--store", "mistyped")
     assert (status, "mistyped" in err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_gpus_that_are_not_there_are_refused_before_anything_is_written(
+    phasefront: Command, store: Path, tmp_path: Path
+):
+    words = ("--set", "resources.gpus=1", "--store", "s")
+    status, _, err = phasefront("run", store.parent / "tiny.yaml", *words)
+    assert (status, "GPU" in err) == (2, True)
     assert list(tmp_path.iterdir()) == []
