@@ -204,7 +204,8 @@ def _postgres(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
     cursor = connection.cursor()
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    # Pages and pictures pass through: the file shrinks again when they have been told.
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "auto_vacuum=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

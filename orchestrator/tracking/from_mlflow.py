@@ -10,13 +10,13 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.learner import Learner, Outcome
-from orchestrator.domain.plugin import canonical_json
+from orchestrator.domain.plugin import canonical_json, load_source
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell, Result, Trial
@@ -57,11 +57,23 @@ class MirrorReader:
         """The settled trials of a sweep; all in round 0, by arm and point."""
         return [member for member, _ in self.timed_members(sweep)]
 
-    def timed_members(self, sweep: str) -> list[tuple[Member, float]]:
-        """The settled trials, each with the time when it was, in seconds since the epoch."""
+    def timed_members(self, sweep: str, whole: bool = False) -> list[tuple[Member, float]]:
+        """The settled trials, each with the time when it was, in seconds since the epoch.
+
+        `whole` leaves out cells with a measure that MLflow refused: they are not what was settled.
+        """
         chosen = f"tags.`{names.SWEEP}` = '{self._parent(sweep).tags[names.SWEEP]}'"
-        found = [run for run in self._runs(chosen) if run.is_cell]
+        found = [run for run in self._runs(chosen) if run.is_cell and not (whole and _lacks(run))]
         return [member for run in found for member in self._cell_members(run)]
+
+    def figures(self, sweep: str) -> dict[str, tuple[float, float]]:
+        """Newest value and time, in seconds, of each figure of the sweep as a whole."""
+        run = self._client.get_run(self._parent(sweep).id)
+        found = {}
+        for name, value in run.data.metrics.items():
+            history = self._client.get_metric_history(run.info.run_id, name)
+            found[name] = (value, max(point.timestamp for point in history) / 1e3)
+        return found
 
     def attempts(self, sweep: str, key: str) -> list[Attempt]:
         """MLflow is not told of attempts that gave no result."""
@@ -160,6 +172,11 @@ class MirrorReader:
         return {repeat: values for repeat, values in found.items() if "trial.outcome" in values}
 
 
+def _lacks(run: RunFound) -> bool:
+    refused = json.loads(run.tags.get(names.REFUSED, "[]"))
+    return any(name.startswith("trial.") for name in refused)
+
+
 def _settled(trial: Trial, values: dict[str, tuple[float, int]]) -> Settled:
     plain = {name.removeprefix("trial."): value for name, (value, _) in values.items()}
     outcome = _OUTCOMES.get(plain.pop("outcome"))
@@ -172,16 +189,20 @@ def _settled(trial: Trial, values: dict[str, tuple[float, int]]) -> Settled:
 def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
     """Put what MLflow has of a sweep (its whole id) back into the ledger; the sweep's record.
 
-    Trials that the ledger has settled stay as they are; results of an older revision of a plug-in
-    are left out. The sweep is then `interrupted` and can be resumed. Raises `UnknownSweep`,
-    `TrackerUnreachable`, `LedgerUnreachable`, `SweepInUse`.
+    Trials that the ledger has settled stay as they are; results of an older revision of a plug-in,
+    and those with a measure that MLflow refused, are left out. Nothing is told to MLflow again.
+    Plug-in files that the sweep came with are loaded. The sweep is then `interrupted` and can be
+    resumed. Raises `UnknownSweep`, `TrackerUnreachable`, `LedgerUnreachable`, `SweepInUse` and
+    `PluginError`.
     """
     place = store_at(store)
     reader = MirrorReader(place)
     record = reader.sweep(sweep)
+    for name, source in record.plugins:
+        load_source(name, source)
     found = [
         (member, settled_at)
-        for member, settled_at in reader.timed_members(sweep)
+        for member, settled_at in reader.timed_members(sweep, whole=True)
         if "/" not in member.trial.key
     ]
     database = Database(ledger_at(ledger, place))
@@ -189,7 +210,7 @@ def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
     if not lock.take():
         raise SweepInUse(f"sweep {sweep} is being answered; nothing was rebuilt")
     try:
-        _restore(database, record, found)
+        _restore(database, record, found, reader.figures(sweep))
     finally:
         lock.release()
         database.close()
@@ -197,7 +218,10 @@ def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
 
 
 def _restore(
-    database: Database, record: SweepRecord, found: Sequence[tuple[Member, float]]
+    database: Database,
+    record: SweepRecord,
+    found: Sequence[tuple[Member, float]],
+    figures: Mapping[str, tuple[float, float]],
 ) -> None:
     """Everything in the order in which it was settled, and marked as told: it came from there."""
     own_cells = {member.trial.cell.key: member.trial.cell for member, _ in found}
@@ -224,3 +248,6 @@ def _restore(
         writes.raise_attempts(connection, {gap["key"]: gap["attempt"] for gap in given_up})
         writes.settle(connection, settling, time.time(), "rebuilt from MLflow")
         outbox.note_told(connection, record.id, told)
+        known = queries.published(connection, record.id)
+        missing = {name: one for name, one in figures.items() if name not in known}
+        writes.keep_figures(connection, record.id, missing)

@@ -18,7 +18,6 @@ from typing import Protocol
 
 from sqlalchemy import Connection, insert, select, update
 
-from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import PluginError, SweepInUse
 from orchestrator.plan.asks import Ask
@@ -223,8 +222,7 @@ class Ledger:
         now = self._clock()
         with self._writing() as connection:
             if new:
-                payload = canonical_json(new)
-                writes.queue(connection, self._sweep, "metrics", now, payload=payload)
+                writes.publish(connection, self._sweep, new, now)
             for path, content in artifacts.items():
                 writes.put_artifact(connection, self._sweep, path, content, now)
         self._published.update(new)
@@ -240,9 +238,10 @@ class Ledger:
             writes.end_all_attempts(connection, record.id, now)
             writes.queue(connection, record.id, "sweep", now)
             found = queries.sweep_record(connection, record.id)
+            published = queries.published(connection, record.id)
         assert found is not None
         self._sweep = record.id
-        self._begun, self._published = {}, {}
+        self._begun, self._published = {}, published
         return found
 
     def _driver(self, sweep: str) -> str:

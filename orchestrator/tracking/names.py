@@ -31,6 +31,9 @@ COMMIT: Final = "phasefront.commit"
 A run without it is half-written.
 """
 
+REFUSED: Final = "phasefront.refused"
+"""On a cell of which MLflow took not everything: JSON list of the names that it refused."""
+
 EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages open on runs and their charts, not on traces of language models."""
 

@@ -1,6 +1,7 @@
 """The outbox as the mirror reads it: what has not been told, and the marks for what has."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,16 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select,
 
 from orchestrator.tracking import queries
 from orchestrator.tracking.cell_metrics import Told
-from orchestrator.tracking.schema import artifacts, cells, gaps, members, outbox, sweeps, trials
+from orchestrator.tracking.schema import (
+    artifacts,
+    cells,
+    figures,
+    gaps,
+    members,
+    outbox,
+    sweeps,
+    trials,
+)
 
 BATCH = 2000
 """Entries read at once: what a second or two of writing takes on a local store."""
@@ -114,8 +124,7 @@ def told_counts(connection: Connection, sweep: str) -> dict[str, int]:
 
 def mark_told(connection: Connection, entries: Sequence[int]) -> None:
     """These entries are in MLflow."""
-    for start in range(0, len(entries), queries.CHUNK):
-        chunk = entries[start : start + queries.CHUNK]
+    for chunk in queries.chunks(entries):
         connection.execute(update(outbox).where(outbox.c.id.in_(chunk)).values(sent=True))
 
 
@@ -153,11 +162,26 @@ def tell_cells_again(connection: Connection, sweep: str, lost: Sequence[str]) ->
 
 
 def tell_sweep_again(connection: Connection, sweep: str) -> None:
-    """The parent run is not in MLflow any more: its status and metrics are told again."""
-    again = or_(outbox.c.kind == "sweep", outbox.c.kind == "metrics")
-    connection.execute(
-        update(outbox).where(outbox.c.sweep == sweep, again, outbox.c.sent).values(sent=False)
-    )
+    """The parent run is not in MLflow any more: its status is told again, and its newest figures
+    with their times. Artifacts are published again when the sweep is next run.
+    """
+    same = (outbox.c.sweep == sweep, outbox.c.kind == "sweep", outbox.c.sent)
+    connection.execute(update(outbox).where(*same).values(sent=False))
+    queued = select(outbox.c.queued).where(outbox.c.sweep == sweep, outbox.c.kind == "metrics")
+    waiting = set(connection.execute(queued).scalars())
+    kept: dict[float, dict[str, float]] = defaultdict(dict)
+    for row in connection.execute(select(figures).where(figures.c.sweep == sweep)):
+        kept[row.published][row.name] = row.value
+    for at in sorted(kept.keys() - waiting):
+        payload = json.dumps(kept[at], sort_keys=True)
+        entry = {"sweep": sweep, "kind": "metrics", "subject": "", "payload": payload}
+        connection.execute(insert(outbox).values(**entry, queued=at, sent=False))
+
+
+def drop_told(connection: Connection, entries: Sequence[int]) -> None:
+    """These entries of figures or artifacts are in MLflow, and nobody will ask for them again."""
+    for chunk in queries.chunks(entries):
+        connection.execute(delete(outbox).where(outbox.c.id.in_(chunk)))
 
 
 def artifact(connection: Connection, sweep: str, path: str) -> bytes | None:

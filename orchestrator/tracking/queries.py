@@ -1,7 +1,7 @@
 """What is read from the ledger, by its driver and by the commands that only look."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
@@ -11,6 +11,7 @@ from orchestrator.tracking.rows import Decoder, sweep_of
 from orchestrator.tracking.schema import (
     attempts,
     cells,
+    figures,
     gaps,
     members,
     outbox,
@@ -22,6 +23,8 @@ from orchestrator.tracking.schema import (
 CHUNK = 500
 """Keys per statement; SQLite takes 32,766 variables, and plans stay small."""
 
+_Key = TypeVar("_Key", str, int)
+
 _columns = (
     *trials.c,
     *(column for column in cells.c if column.name != "key"),
@@ -29,7 +32,7 @@ _columns = (
 )
 
 
-def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
     """`keys` in pieces that fit one statement."""
     for start in range(0, len(keys), CHUNK):
         yield keys[start : start + CHUNK]
@@ -174,6 +177,12 @@ def charged(connection: Connection, sweep: str, keys: Sequence[str]) -> dict[str
         for row in connection.execute(query):
             found[row.key] = (*found.get(row.key, ()), row.reason)
     return found
+
+
+def published(connection: Connection, sweep: str) -> dict[str, float]:
+    """The figures of the sweep as a whole, as they were last published."""
+    query = select(figures.c.name, figures.c.value).where(figures.c.sweep == sweep)
+    return {row.name: row.value for row in connection.execute(query)}
 
 
 def lag(connection: Connection, sweep: str | None = None) -> int:

@@ -1,9 +1,10 @@
 """The ledger's tables. One schema for SQLite and PostgreSQL; version 1.
 
 A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member, and so is its
-giving up: a result is everybody's, a gap is of the sweep that could not fill it. The outbox is a
-log that is marked and never shortened: its order is the order in which a cell's trials are counted,
-so that a figure sent twice is the same figure.
+giving up: a result is everybody's, a gap is of the sweep that could not fill it. What the outbox
+says of trials is a log that is marked and never shortened: its order is the order in which a cell's
+trials are counted, so that a figure sent twice is the same figure. Entries of figures and artifacts
+go once they are told; of figures the newest stay.
 """
 
 from sqlalchemy import (
@@ -160,6 +161,16 @@ outbox = Table(
     ),
     Index("outbox_by_subject", "subject"),
     sqlite_autoincrement=True,
+)
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("published", Double, nullable=False),
+    PrimaryKeyConstraint("sweep", "name"),
 )
 
 artifacts = Table(

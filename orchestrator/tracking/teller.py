@@ -227,7 +227,8 @@ class Teller:
         ]
         if figures:
             self._writer.log(self._parent, figures, {}, {})
-            self._mark(entry.id for entry in entries)
+            with self._database.writing() as connection:
+                outbox.drop_told(connection, [entry.id for entry in entries])
 
     def _tell_artifacts(self, entries: Sequence[Row[Any]]) -> None:
         paths: dict[str, list[int]] = {}
@@ -243,7 +244,7 @@ class Teller:
             with self._database.writing() as connection:
                 if content is not None:
                     outbox.drop_artifact(connection, self._sweep, path, content)
-                outbox.mark_told(connection, ids)
+                outbox.drop_told(connection, ids)
 
     def _mark(self, entries: Iterable[int]) -> None:
         told = list(entries)

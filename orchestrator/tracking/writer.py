@@ -6,6 +6,7 @@ tag. Importing mlflow takes seconds and creating its database some more: both ha
 `Writer` is made, in the mirror's thread.
 """
 
+import json
 import logging
 import os
 import tempfile
@@ -22,6 +23,8 @@ from orchestrator.tracking import names
 from orchestrator.tracking.cell_metrics import Figure, in_batches
 from orchestrator.tracking.locks import FileLock
 from orchestrator.tracking.places import Store
+
+log = logging.getLogger(__name__)
 
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds
@@ -62,6 +65,7 @@ class Writer:
         self._store = store
         self._entities = quiet_mlflow().entities
         self._client = client_of(store)
+        self._refused: set[str] = set()  # names of figures and parameters
 
     @property
     def is_remote(self) -> bool:
@@ -108,8 +112,29 @@ class Writer:
     ) -> None:
         """Write all of it, tags last: what they say is true once they are there.
 
-        Each of `figures` is a group that is not torn apart.
+        Each of `figures` is a group that is not torn apart. What MLflow will never take, such as a
+        measure named `hit@5`, is left out, said once in the log, and named by a tag of the run.
         """
+        try:
+            self._log(run, figures, params, tags)
+        except Exception as error:
+            if not _is_refusal(error) or not self._learn_refused(run, figures, params):
+                raise
+            self._log(run, figures, params, tags)
+
+    def _log(
+        self,
+        run: str,
+        figures: Sequence[Sequence[Figure]],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+    ) -> None:
+        refused = {one.name for group in figures for one in group} | set(params)
+        refused &= self._refused
+        if refused:
+            figures = [[one for one in group if one.name not in refused] for group in figures]
+            params = {name: value for name, value in params.items() if name not in refused}
+            tags = {names.REFUSED: json.dumps(sorted(self._refused)), **tags}
         entities = self._entities
         batches = [
             [entities.Metric(one.name, one.value, one.time_ms, one.step) for one in batch]
@@ -120,6 +145,42 @@ class Writer:
         for batch in batches[:-1]:
             self._client.log_batch(run, metrics=batch)
         self._client.log_batch(run, metrics=batches[-1], params=all_params, tags=all_tags)
+
+    def _learn_refused(
+        self, run: str, figures: Sequence[Sequence[Figure]], params: Mapping[str, str]
+    ) -> bool:
+        """Write each name by itself; whether some were refused, by a run that takes others.
+
+        A run that takes nothing was removed, which is no fault of a name.
+        """
+        by_name = {one.name: one for group in figures for one in group}
+        entities, new = self._entities, set()
+        for name, one in by_name.items():
+            metric = entities.Metric(name, one.value, one.time_ms, one.step)
+            if not self._takes(run, metrics=[metric]):
+                new.add(name)
+        for name, value in params.items():
+            if not self._takes(run, params=[entities.Param(name, value)]):
+                new.add(name)
+        new -= self._refused
+        told = entities.RunTag(names.REFUSED, json.dumps(sorted(new | self._refused)))
+        if not new or not self._takes(run, tags=[told]):
+            return False
+        for name in sorted(new):
+            log.warning(
+                "MLflow refuses the name %r; the ledger keeps it, MLflow goes without", name
+            )
+        self._refused |= new
+        return True
+
+    def _takes(self, run: str, **entries: Any) -> bool:
+        try:
+            self._client.log_batch(run, **entries)
+        except Exception as error:
+            if _is_refusal(error):
+                return False
+            raise
+        return True
 
     def set_status(self, run: str, status: str, ended: float | None) -> None:
         """Set MLflow's own status (RUNNING, FINISHED, KILLED, FAILED), and the end where known."""
@@ -146,6 +207,11 @@ class Writer:
             experiment, start_time=round(started * 1e3), tags=dict(tags), run_name=name
         )
         return str(run.info.run_id)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether MLflow will say the same to the same words for ever."""
+    return getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
 
 
 def runs_of(client: Any, experiments: Sequence[str], filter_string: str) -> list[RunFound]:

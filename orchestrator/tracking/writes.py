@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Trial
 from orchestrator.ports import SweepRecord
 from orchestrator.tracking import queries, rows
@@ -30,6 +31,7 @@ from orchestrator.tracking.schema import (
     builds,
     cells,
     drivers,
+    figures,
     gaps,
     members,
     outbox,
@@ -244,6 +246,22 @@ def give_up(connection: Connection, gap: Mapping[str, Any]) -> None:
     connection.execute(insert(gaps).values(**gap))
     end_attempts(connection, [(key, gap["attempt"])], now, GIVEN_UP)
     queue(connection, sweep, "gap", now, subject=key)
+
+
+def publish(connection: Connection, sweep: str, new: Mapping[str, float], now: float) -> None:
+    """Keep these figures as the newest, and queue them."""
+    keep_figures(connection, sweep, {name: (value, now) for name, value in new.items()})
+    queue(connection, sweep, "metrics", now, payload=canonical_json(dict(new)))
+
+
+def keep_figures(
+    connection: Connection, sweep: str, new: Mapping[str, tuple[float, float]]
+) -> None:
+    """Values and times of figures of the sweep as a whole; older ones are replaced."""
+    for name, (value, at) in new.items():
+        connection.execute(delete(figures).where(figures.c.sweep == sweep, figures.c.name == name))
+        row = {"sweep": sweep, "name": name, "value": value, "published": at}
+        connection.execute(insert(figures).values(**row))
 
 
 def put_artifact(connection: Connection, sweep: str, path: str, content: bytes, now: float) -> None:

@@ -187,6 +187,61 @@ def test_the_newest_artifacts_and_the_experiment_lie_with_the_parent(
         assert connection.exec_driver_sql("SELECT count(*) FROM artifacts").scalar() == 0
 
 
+def test_the_ledger_is_small_again_once_pages_and_pictures_are_told(
+    database: Database, store: Store
+):
+    ledger = begun(mirrored(database, store))
+    ledger.publish({"n_star": 20.5}, {"report.html": b"x" * 3_000_000})
+    ledger.finish("finished", "tolerance")
+    assert ledger.close(60.0)
+    with database.reading() as connection:
+        kinds = connection.exec_driver_sql("SELECT DISTINCT kind FROM outbox").scalars().all()
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    assert kinds == ["sweep"]
+    assert pages * 4096 < 300_000
+
+
+def test_a_name_that_mlflow_refuses_is_left_out_and_the_rest_is_told(
+    database: Database, store: Store, caplog: pytest.LogCaptureFixture
+):
+    ledger = begun(mirrored(database, store))
+    first, second = some_trials(3, 20)[:2]
+    odd = [a_result(one, **{"hit@5": 0.5, "train_error": 0.25}) for one in (first, second)]
+    with caplog.at_level(logging.WARNING, "orchestrator.tracking"):
+        ledger.commit(odd, ledger.begin([first.key, second.key]))
+        ledger.publish({"n_star@5": 20.5, "n_star": 20.25}, {})
+        ledger.finish("finished", None)
+        assert ledger.close(60.0)
+    names = [record.args[0] for record in caplog.records if "refuses" in record.msg]
+    assert sorted(names) == ["hit@5.mean", "hit@5.sd", "n_star@5", "trial.hit@5"]
+    assert len(caplog.records) == len(names)
+    (parent,), (cell,) = runs(store, "sweep"), runs(store, "cell")
+    assert parent.data.metrics == {"n_star": 20.25}
+    assert cell.data.metrics["train_error.mean"] == 0.25
+    assert cell.data.tags["phasefront.commit"].endswith(":2")
+    assert "trial.hit@5" in cell.data.tags["phasefront.refused"]
+
+
+def test_a_run_removed_under_the_mirror_is_made_again_and_no_name_blamed(
+    database: Database, store: Store, caplog: pytest.LogCaptureFixture
+):
+    ledger = begun(Ledger(database))
+    first, second = some_trials(3, 20)[:2]
+    writer = Writer(store)
+    teller = Teller(database, writer, a_sweep().id)
+    ledger.commit([a_result(first)], ledger.begin([first.key]))
+    teller.prepare()
+    teller.tell()
+    client_of(store).delete_run(runs(store, "cell")[0].info.run_id)
+    ledger.commit([a_result(second)], ledger.begin([second.key]))
+    with pytest.raises(Exception, match="active"):
+        teller.tell()
+    assert not caplog.records
+    assert tells_to_the_end(database, writer)
+    assert runs(store, "cell")[0].data.tags["phasefront.commit"].endswith(":2")
+    ledger.close()
+
+
 def test_telling_everything_twice_writes_nothing_twice(database: Database, store: Store):
     whole_sweep(mirrored(database, store))
     before = everything(store)
@@ -290,7 +345,8 @@ def test_what_was_removed_from_mlflow_is_told_again(database: Database, store: S
     after = everything(store)
     alive = {row[0] for row in after["runs"] if row[4] == "active"}
     told = sorted(row[1:] for row in after["metrics"] if row[0] in alive)
-    assert told == sorted(row[1:] for row in before["metrics"])
+    kept = [row for row in before["metrics"] if row[1:3] != ("n_star", 20.5)]  # the newest stays
+    assert told == sorted(row[1:] for row in kept)
 
 
 def test_an_interrupted_sweep_is_killed_and_runs_again_when_resumed(

@@ -11,7 +11,7 @@ from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.places import Store, ledger_at
 from tests.tracking.test_mirror import answer, begun, mirrored, whole_sweep
-from tests.tracking.values import a_sweep, a_trial, some_trials
+from tests.tracking.values import a_result, a_sweep, a_trial, some_trials
 
 
 @pytest.fixture
@@ -103,6 +103,19 @@ def test_a_lost_ledger_is_rebuilt_and_the_sweep_resumed_trains_nothing(
     again = Reader(str(store.folder), lost)
     assert settled(again) == before
     again.close()
+
+
+def test_trials_with_a_measure_that_mlflow_refused_are_trained_again(store: Store, tmp_path: Path):
+    driver = begun(mirrored(Database(ledger_at(None, store)), store))
+    odd, even = some_trials(1, 20)[0], some_trials(1, 24)[0]
+    results = [a_result(odd, **{"hit@5": 0.5}), a_result(even)]
+    driver.commit(results, driver.begin([odd.key, even.key]))
+    assert driver.close(60.0)
+    lost = str(tmp_path / "new.db")
+    rebuild(str(store.folder), lost, a_sweep().id)
+    again = Ledger(Database(f"sqlite:///{lost}"))
+    assert again.settled([odd.key, even.key]).keys() == {even.key}
+    again.database.close()
 
 
 def test_rebuilding_keeps_what_the_ledger_has(reader: Reader, store: Store):
