@@ -38,6 +38,11 @@ def lock_for(database: Database, sweep: str) -> Lock:
     return AdvisoryLock(database, sweep)
 
 
+def telling_lock(database: Database, sweep: str) -> Lock:
+    """The lock of whoever tells MLflow of that sweep; it keeps no driver out."""
+    return lock_for(database, f"{sweep}.mirror")
+
+
 def is_held(database: Database, sweep: str) -> bool:
     """Whether some driver, this process included, holds the sweep now."""
     if database.path is not None:

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from orchestrator.errors import PhasefrontError
 from orchestrator.tracking import outbox, queries, writes
 from orchestrator.tracking.database import Database
-from orchestrator.tracking.locks import lock_for
+from orchestrator.tracking.locks import Lock, is_held, lock_for, telling_lock
 from orchestrator.tracking.places import Store
 from orchestrator.tracking.schema import sweeps
 from orchestrator.tracking.teller import Stopped, Teller
@@ -27,6 +27,9 @@ PACE_S = 1.0
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 15.0
 """Between attempts during an outage, doubled each time; telling begins so soon after its end."""
+
+TURN_S = 0.5
+"""How often a mirror that waits for its turn asks whether it was abandoned; chosen by hand."""
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +85,21 @@ class OutboxMirror:
             return is_over and queries.lag(connection, self._sweep) == 0
 
     def _run(self) -> None:
-        wait_s, teller, looked_around = FIRST_WAIT_S, None, False
+        turn = telling_lock(self._database, self._sweep)
+        try:
+            self._tell_until_closed(turn)
+        finally:
+            turn.release()
+
+    def _tell_until_closed(self, turn: Lock) -> None:
+        wait_s, teller, looked_around, has_turn = FIRST_WAIT_S, None, False, False
         while not self._abandoned.is_set():
             self._news.clear()
             is_last = self._closing.is_set()  # asked before looking: nothing is queued after it
             try:
-                teller = teller or self._ready(self._sweep)
-                self._tell_all(teller)
+                has_turn = has_turn or self._take_turn(turn)
+                teller = teller or self._ready(self._sweep, self._abandoned.is_set)
+                self._tell_all(teller, self._abandoned.is_set)
                 wait_s = FIRST_WAIT_S
                 if is_last:
                     return
@@ -105,16 +116,23 @@ class OutboxMirror:
                 self._pause(wait_s)
                 wait_s = min(2.0 * wait_s, LONGEST_WAIT_S)
 
-    def _ready(self, sweep: str) -> Teller:
+    def _take_turn(self, turn: Lock) -> bool:
+        """Wait for another driver's mirror that tells our backlog; it stops when it sees us."""
+        while not turn.take(patience_s=TURN_S):
+            if self._abandoned.is_set():
+                raise Stopped
+        return True
+
+    def _ready(self, sweep: str, stopped: Callable[[], bool]) -> Teller:
         if self._writer is None:
             self._writer = self._connect(self._store)
-        teller = Teller(self._database, self._writer, sweep, self._abandoned.is_set)
+        teller = Teller(self._database, self._writer, sweep, stopped)
         teller.prepare()
         return teller
 
-    def _tell_all(self, teller: Teller) -> None:
+    def _tell_all(self, teller: Teller, stopped: Callable[[], bool]) -> None:
         while teller.tell():
-            if self._abandoned.is_set():
+            if stopped():
                 raise Stopped
         teller.settle_up()
         if self._complained:
@@ -122,21 +140,39 @@ class OutboxMirror:
             self._complained = False
 
     def _tell_others(self) -> None:
-        """Say what drivers that are gone have left unsaid: of sweeps that nobody holds."""
+        """Say what drivers that are gone have left unsaid: of sweeps that nobody holds.
+
+        A driver of such a sweep is never kept waiting: this ends when it comes, or when ours ends.
+        """
         with self._database.reading() as connection:
             left = outbox.unfinished(connection, but=self._sweep)
         for sweep in left:
-            lock = lock_for(self._database, sweep)
-            if self._closing.is_set() or not lock.take(patience_s=0.0):
+
+            def stopped(sweep: str = sweep) -> bool:
+                return self._closing.is_set() or is_held(self._database, sweep)
+
+            turn = telling_lock(self._database, sweep)
+            if stopped() or not turn.take(patience_s=0.0):
                 continue
             try:
                 self._bury(sweep)
-                self._tell_all(self._ready(sweep))
+                self._tell_all(self._ready(sweep, stopped), stopped)
+            except Stopped:
+                pass
             finally:
-                lock.release()
+                turn.release()
 
     def _bury(self, sweep: str) -> None:
         """A sweep that runs without a driver was interrupted."""
+        driver = lock_for(self._database, sweep)
+        if not driver.take(patience_s=0.0):
+            return
+        try:
+            self._say_interrupted(sweep)
+        finally:
+            driver.release()
+
+    def _say_interrupted(self, sweep: str) -> None:
         now = time.time()
         with self._database.writing() as connection:
             dead = (sweeps.c.id == sweep, sweeps.c.status == "running")

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -379,6 +380,41 @@ def test_what_a_killed_driver_left_unsaid_is_said_by_the_next_one(database: Data
     assert other.close(60.0)
     statuses = {run.data.tags["phasefront.name"]: run.info.status for run in runs(store, "sweep")}
     assert statuses == {"cover": "KILLED", "other": "FINISHED"}
+
+
+class HeldWriter(Writer):
+    """Stops in the middle of telling the other sweep's first cell until `goes_on`."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.is_telling, self.goes_on = threading.Event(), threading.Event()
+
+    def new_cell(self, *args):
+        self.is_telling.set()
+        assert self.goes_on.wait(60.0)
+        return super().new_cell(*args)
+
+
+def test_a_driver_is_let_in_while_another_mirror_tells_its_backlog(
+    database: Database, store: Store
+):
+    dead = begun(Ledger(database))
+    answer(dead)
+    dead._lock.release()  # as a kill does
+    writer = HeldWriter(store)
+    other = mirrored(database, store, lambda store: writer)
+    other.open(a_sweep("f" * 16, "other"))
+    assert writer.is_telling.wait(60.0)
+    again = mirrored(Database(ledger_at(None, store)), store)
+    again.open(a_sweep())  # raises SweepInUse where the backlog is told under the driver's lock
+    writer.goes_on.set()
+    again.finish("finished", None)
+    assert again.close(60.0)
+    other.finish("finished", None)
+    assert other.close(60.0)
+    assert [run.info.status for run in runs(store, "sweep")] == ["FINISHED", "FINISHED"]
+    assert len(runs(store, "cell")) == 2
+    again.database.close()
 
 
 def test_a_cached_trial_is_told_to_both_sweeps(database: Database, store: Store):
