@@ -211,6 +211,6 @@ def test_a_poison_trial_becomes_a_gap_and_its_mates_are_answered():
 
     memory = Memory()
     answered(memory, Poisoned())
-    gaps = [key for key, one in memory.settled.items() if one.is_gap]
-    assert gaps == [poison]
-    assert memory.settled[poison].reasons == ("worker died: signal 9",) * 3
+    (sweep,) = memory.sweeps.values()
+    assert list(sweep.gaps) == [poison]
+    assert sweep.gaps[poison].reasons == ("worker died: signal 9",) * 3
