@@ -188,8 +188,8 @@ def _publishing(tracker: Tracker, watch: Callable[[Progress], None]) -> Callable
     def both(progress: Progress) -> None:
         nonlocal published
         watch(progress)
-        if time.monotonic() - published < PUBLISH_S:
-            return
+        if progress.running and time.monotonic() - published < PUBLISH_S:
+            return  # the last word, with nothing running, is always told
         published = time.monotonic()
         tracker.publish(
             {
