@@ -81,8 +81,9 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     _wait_for(f"{root}/health", server)
     yield Ui(opens[0], root)
     os.kill(server.pid, signal.SIGTERM)
-    server.stderr.read()
-    assert server.wait(timeout=30) == 0
+    with server.stderr:
+        server.stderr.read()
+    server.wait(timeout=60)
 
 
 def _wait_for(address: str, server: "subprocess.Popen[str]") -> None:

@@ -26,7 +26,7 @@ def a_pack(count=3, deadline_s=120.0, n=20, **learner):
     return Pack(f"pack-{next(_numbers)}", trials, attempts, deadline_s)
 
 
-def facts_of(executor, *packs, patience_s=60.0):
+def facts_of(executor, *packs, patience_s=240.0):
     """Every fact about those packs until each has one, by pack id; fails when time runs out."""
     found = {pack.id: [] for pack in packs}
     until = time.monotonic() + patience_s

@@ -156,7 +156,7 @@ def a_cluster(token_file, tmp_path_factory):
         stderr=subprocess.DEVNULL,
     )
     below = psutil.Process(head.pid)
-    until = time.monotonic() + 60.0
+    until = time.monotonic() + 240.0
     while not [p for p in below.children() if p.name() == "raylet"]:
         assert head.poll() is None
         assert time.monotonic() < until
@@ -169,6 +169,7 @@ def a_cluster(token_file, tmp_path_factory):
         process.kill()
 
 
+@pytest.mark.slow
 def test_packs_run_on_a_cluster_and_its_processes_outlive_the_executor(a_cluster):
     executor = RayExecutor(a_cluster, None, 0.0, PLUGINS)
     assert executor.slots == 1
@@ -184,6 +185,7 @@ def test_packs_run_on_a_cluster_and_its_processes_outlive_the_executor(a_cluster
     again.close()
 
 
+@pytest.mark.slow
 def test_a_cluster_without_what_is_asked_says_so_without_keeping_its_caller(a_cluster, monkeypatch):
     with pytest.raises(RequestError, match=f"the cluster at {a_cluster} has 0"):
         RayExecutor(a_cluster, 1, 1.0)

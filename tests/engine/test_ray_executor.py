@@ -26,7 +26,7 @@ def executor():
 
 def pids_in(log, executor):
     """Process ids of the learners that have begun, once there is one."""
-    until = time.monotonic() + 60.0
+    until = time.monotonic() + 240.0
     while not log.exists():
         assert time.monotonic() < until
         assert executor.wait(0.1) == []
