@@ -39,6 +39,6 @@ def facts_of(executor, *packs, patience_s=240.0):
 
 
 def fact_of(executor, pack):
-    """The one fact about a pack that has been started."""
+    """The one fact about a pack that has been started; facts of others are passed over."""
     (fact,) = facts_of(executor, pack)[pack.id]
     return fact

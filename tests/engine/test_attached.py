@@ -17,7 +17,7 @@ from ray.core.generated import gcs_service_pb2 as messages
 from orchestrator.engine import RayExecutor, ray_executor
 from orchestrator.errors import ClusterUnreachable, RequestError
 from orchestrator.plan.facts import Finished
-from tests.engine.standins import PLUGINS, a_pack, fact_of
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
 
 TOKEN = "t" * 64
 
@@ -176,7 +176,8 @@ def test_packs_run_on_a_cluster_and_its_processes_outlive_the_executor(a_cluster
     packs = [a_pack() for _ in range(3)]
     for pack in packs:
         executor.start(pack)
-    assert all(isinstance(fact_of(executor, pack), Finished) for pack in packs)
+    found = facts_of(executor, *packs)
+    assert all(isinstance(fact, Finished) for facts in found.values() for fact in facts)
     executor.close()
     again = RayExecutor(a_cluster, None, 0.0, PLUGINS)
     executor.close()  # harmless to the one that came after
