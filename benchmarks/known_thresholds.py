@@ -6,11 +6,12 @@
     python benchmarks/known_thresholds.py --kills 10      a driver killed ten times, beside one
                                                           that was left alone
 
-The three costs, in trials: `spent` by the search; `bound`, the least any method could spend for
-the same intervals, 1 / (s^2 / 4 * variance of log n_star reached) with s the slope of the fitted
-curve in log n at n_star, summed over thresholds; `grid`, every step of the ladder over
-[n_star / 10, 10 n_star] with as many repeats as the same interval takes. The goal is at most twice
-the bound, and at most a tenth of the grid wherever the bound allows a tenth.
+The three costs, in trials: `spent` by the search; `bound`, 1 / (s^2 / 4 * variance of log n_star
+reached) summed over thresholds, with s the slope in log n at n_star of the exact curve where it is
+known (Cover's) and of the fitted one elsewhere; `grid`, every step of the ladder over
+[n_star / 10, 10 n_star] with as many repeats as the same interval takes. The bound is that of
+thresholds sought one by one: a law that joins them can do better. The goal is at most twice the
+bound, and at most a tenth of the grid wherever the bound allows a tenth.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from scipy.special import betainc
 from scipy.stats import norm
 
 from orchestrator import api
@@ -69,6 +71,15 @@ class Goal:
         return f"{self.n_star:g} {unit}"
 
 
+Exact = Callable[[int, NDArray[np.float64]], NDArray[np.float64]]
+
+
+def cover(d: int, n: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P(not separable) = P(Bin(n - 1, 1/2) >= d), continued to real n (Cover 1965)."""
+    chance: NDArray[np.float64] = betainc(d, np.maximum(n - d, 1e-9), 0.5)
+    return chance
+
+
 @dataclass(frozen=True)
 class Case:
     """An experiment file with overrides, and what is known about it."""
@@ -76,6 +87,8 @@ class Case:
     file: str
     goals: tuple[Goal, ...]
     overrides: tuple[str, ...] = ()
+    exact: Exact | None = None
+    """P(success) at d and real n, where it is known in closed form."""
 
 
 def _all(arm: int, k: int, tolerance: float, known: dict[int, float]) -> tuple[Goal, ...]:
@@ -83,7 +96,7 @@ def _all(arm: int, k: int, tolerance: float, known: dict[int, float]) -> tuple[G
 
 
 CASES = (
-    Case("cover", _all(0, 1, 0.03, {10: 20, 20: 40, 40: 80})),
+    Case("cover", _all(0, 1, 0.03, {10: 20, 20: 40, 40: 80}), exact=cover),
     Case(
         "dense_parity",
         tuple(Goal(0, d, 1, d + 0.73, 1.0, is_absolute=True) for d in (16, 32, 60)),
@@ -143,7 +156,7 @@ def measured(case: Case) -> bool:
         table.add_column(name)
     met = [_row(table, goal, found) for goal in case.goals]
     out.print(table)
-    met.append(_costs(found, seconds))
+    met.append(_costs(found, seconds, case.exact))
     return all(met)
 
 
@@ -169,11 +182,11 @@ def _row(table: Table, goal: Goal, found: Answer) -> bool:
     return met
 
 
-def _costs(found: Answer, seconds: float) -> bool:
+def _costs(found: Answer, seconds: float, exact: Exact | None) -> bool:
     thresholds = [t for arm in found.arms for t in arm.thresholds]
     known = [one for one in thresholds if one.threshold.status == "found"]
-    bound = sum(oracle_bound(one) for one in known)
-    grid = sum(grid_cost(one) for one in known)
+    bound = sum(oracle_bound(one, exact) for one in known)
+    grid = sum(grid_cost(one, exact) for one in known)
     spent = found.finished_trials
     asked_tenth = 10 * bound <= grid
     met = spent <= 2 * bound and (not asked_tenth or 10 * spent <= grid)
@@ -187,20 +200,28 @@ def _costs(found: Answer, seconds: float) -> bool:
     return met
 
 
-def information(found: FoundThreshold, n: Sequence[float]) -> NDArray[np.float64]:
+def information(
+    found: FoundThreshold, n: Sequence[float], exact: Exact | None
+) -> NDArray[np.float64]:
     """Fisher information on log n_star of one trial at each n: (dP / d log n)^2 / (P (1 - P)).
 
-    At the middle of a curve of slope s in log n that is s^2 / 4. P is the fitted curve; the step of
-    the derivative is a fiftieth of the transition from 10% to 90%.
+    At the middle of a curve of slope s in log n that is s^2 / 4. P is the exact curve where it is
+    known, else the fitted one; the step of the derivative is a fiftieth of the transition from 10%
+    to 90%.
     """
     assert found.threshold.n10_n90 is not None
     low, high = found.threshold.n10_n90
     step = math.log(high / low) / 50
     at = np.asarray(n, float)
     below, middle, above = (
-        np.asarray(found.curve(list(at * math.exp(move)))[0]) for move in (-step, 0.0, step)
+        exact(found.asked.d, at * math.exp(move))
+        if exact
+        else np.asarray(found.curve(list(at * math.exp(move)))[0])
+        for move in (-step, 0.0, step)
     )
-    told: NDArray[np.float64] = ((above - below) / (2 * step)) ** 2 / (middle * (1 - middle))
+    told: NDArray[np.float64] = ((above - below) / (2 * step)) ** 2 / np.maximum(
+        middle * (1 - middle), 1e-12
+    )
     return told
 
 
@@ -212,20 +233,20 @@ def variance(one: Threshold) -> float:
     return (math.log(one.high / one.low) / (2 * z)) ** 2
 
 
-def oracle_bound(found: FoundThreshold) -> float:
+def oracle_bound(found: FoundThreshold, exact: Exact | None) -> float:
     """Trials that someone who knew the curve would need, all at its middle: 4 / (s^2 variance)."""
     assert found.threshold.n_star is not None
     return 1.0 / (
-        float(information(found, [found.threshold.n_star])[0]) * variance(found.threshold)
+        float(information(found, [found.threshold.n_star], exact)[0]) * variance(found.threshold)
     )
 
 
-def grid_cost(found: FoundThreshold) -> float:
+def grid_cost(found: FoundThreshold, exact: Exact | None) -> float:
     """Trials of a grid over [n_star / 10, 10 n_star] for the same variance, whole repeats."""
     one = found.threshold
     assert one.n_star is not None
     steps = rungs(max(1, math.ceil(one.n_star / 10)), math.floor(10 * one.n_star))
-    told = float(np.sum(information(found, steps.astype(float).tolist())))
+    told = float(np.sum(information(found, steps.astype(float).tolist(), exact)))
     return len(steps) * math.ceil(1.0 / (told * variance(one)))
 
 
