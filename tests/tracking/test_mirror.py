@@ -19,7 +19,7 @@ from orchestrator.tracking.teller import Teller
 from orchestrator.tracking.writer import Writer, client_of
 from tests.tracking.values import a_result, a_sweep, a_trial, some_trials
 
-PLUGIN = ("mine", "# a plug-in file\n")
+PLUGIN = ("told_of", "# a plug-in file\n")
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_the_newest_artifacts_and_the_experiment_lie_with_the_parent(
     assert home.is_relative_to(store.folder / "artifacts")
     found = {str(file.relative_to(home)): file for file in home.rglob("*") if file.is_file()}
     assert set(found) == {
-        *("report.html", "figures/a.png", "plugins/mine.py"),
+        *("report.html", "figures/a.png", "plugins/told_of.py"),
         *("spec/as_written.yaml", "spec/as_understood.json"),
     }
     assert found["report.html"].read_bytes() == b"<p>new</p>"

@@ -44,7 +44,7 @@ def test_a_finished_sweep_reads_back(reader: Reader):
     assert reader.sweep(record.id) == record
     assert (record.status, record.stopped_by) == ("finished", "tolerance")
     assert (record.spec_json, record.spec_source) == (a_sweep().spec_json, a_sweep().spec_source)
-    assert record.plugins == (("mine", "# a plug-in file\n"),)
+    assert record.plugins == (("told_of", "# a plug-in file\n"),)
     states = [member.state for member in reader.members(record.id)]
     assert sorted(states) == ["done"] * 5 + ["gap"]
     assert reader.lag(record.id) == 0
