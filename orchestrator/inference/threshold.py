@@ -54,7 +54,8 @@ class Threshold:
 
     All in the units of n. `n_star`, `low`, `high` are None where they are not known:
     `above_range` has its lower bound in `low` only, `below_range` its upper bound in `high` only.
-    `n10_n90` are the n at 10% and at 90% success.
+    `n10_n90` are the n at 10% and at 90% success. `widened` says that the interval was widened
+    because gaps, had they been successes or failures, would have put n_star outside it.
     """
 
     d: int
@@ -67,6 +68,7 @@ class Threshold:
     trials: int
     gaps: int = 0
     n10_n90: tuple[float, float] | None = None
+    widened: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def _located(posterior: "Posterior", i: int, answer: Threshold) -> Threshold:
     """The answer with its interval: found where it lies in the range on the cell's own word."""
     n_star, low, high = interval(posterior, i)
     spread = posterior.spread(i)
-    answer = replace(answer, n_star=n_star, low=low, high=high, n10_n90=spread)
+    widened = (low, high) != _without_gaps(posterior, i)[1:]
+    answer = replace(answer, n_star=n_star, low=low, high=high, n10_n90=spread, widened=widened)
     ask = posterior.asked[i]
     outside = posterior.below(i, math.log(ask.low)) + 1 - posterior.below(i, math.log(ask.high))
     narrow = _is_narrow(posterior, n_star, low, high)
@@ -89,10 +90,16 @@ def in_one_step(low: float, high: float) -> bool:
 
 
 def interval(posterior: "Posterior", i: int) -> tuple[float, float, float]:
-    """n_star with its ends: quantiles, or one integer step where that holds enough mass.
+    """n_star with its ends; refits with gaps filled in that leave the interval widen it."""
+    n_star, low, high = _without_gaps(posterior, i)
+    if posterior.with_gaps_filled is not None:
+        filled = [math.exp(x) for x in posterior.with_gaps_filled[:, i]]
+        low, high = min([low, *filled]), max([high, *filled])
+    return n_star, low, high
 
-    Refits with gaps filled in that leave the interval widen it.
-    """
+
+def _without_gaps(posterior: "Posterior", i: int) -> tuple[float, float, float]:
+    """n_star with its ends: quantiles, or one integer step where that holds enough mass."""
     tail = (1 - posterior.confidence) / 2
     n_star, low, high = (math.exp(posterior.quantile(i, share)) for share in (0.5, tail, 1 - tail))
     step = math.ceil(n_star) - 1
@@ -100,9 +107,6 @@ def interval(posterior: "Posterior", i: int) -> tuple[float, float, float]:
     wide = high - low > 2 * posterior.tolerance * n_star
     if wide and inside >= posterior.confidence:
         low, high = max(float(step), 0.5), float(step + 1)
-    if posterior.with_gaps_filled is not None:
-        filled = [math.exp(x) for x in posterior.with_gaps_filled[:, i]]
-        low, high = min([low, *filled]), max([high, *filled])
     return n_star, low, high
 
 

@@ -97,6 +97,8 @@ def test_gaps_widen_the_interval_to_what_they_could_have_been():
     assert with_gaps.low < 0.95 * without.low
     assert with_gaps.high >= without.high
     assert with_gaps.gaps == 60
+    assert with_gaps.widened
+    assert not without.widened
 
 
 def test_more_than_one_gap_in_ten_inside_the_transition_is_undecided():
