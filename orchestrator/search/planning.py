@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from orchestrator.inference import design, psychometric
+from orchestrator.inference import design, law, psychometric
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.threshold import Asked, Choice, Tally
+from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
 
 Work = Callable[[int, int, int], float]
 """Nominal work of one trial at (d, n, k), in any unit."""
@@ -25,11 +25,15 @@ def equal_work(d: int, n: int, k: int) -> float:
 class Goal:
     """What is wanted of every threshold: success at `level`, known to `tolerance` (relative half
     width of its interval) with probability `confidence`.
+
+    With aim `exponents` the tolerance bounds half the width of every apparent exponent's interval
+    over the group instead (`inference.law.exponents_settled`).
     """
 
     level: float = 0.5
     confidence: float = 0.95
     tolerance: float = 0.05
+    aim: Aim = "thresholds"
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,16 @@ def _posterior(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal)
 
 
 def is_settled(group: Group, goal: Goal) -> bool:
-    """Whether every threshold of the group is known as well as the goal wants."""
+    """Whether every threshold of the group, or every exponent, is known as the goal wants."""
+    if goal.aim == "exponents":
+        return _exponents_settled(group.asked, group.tallies, goal)
     found = posterior(group, goal)
     return all(found.settled(index) for index in range(len(group.asked)))
+
+
+@lru_cache(maxsize=24)
+def _exponents_settled(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> bool:
+    return law.exponents_settled(_posterior(asked, tallies, goal), goal.tolerance)
 
 
 def plan(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Choice]]:

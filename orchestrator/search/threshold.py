@@ -40,6 +40,7 @@ class ThresholdProposer:
             level=spec.search.level,
             confidence=spec.search.confidence,
             tolerance=spec.search.tolerance,
+            aim=spec.search.aim,
             seed=spec.seed,
             work=self._work,
             asked=[
@@ -63,7 +64,7 @@ class ThresholdProposer:
         ]
 
     def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
-        """`tolerance` when every threshold is settled, else `max_trials` when they are spent."""
+        """`tolerance` when what was aimed at is settled, else `max_trials` when spent."""
         if self._sampler.is_settled(self._study(tallies, [])):
             return "tolerance"
         return "max_trials" if self._left(tallies, []) < 1 else None

@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.inference.ladder import rungs
-from orchestrator.inference.threshold import Status, Threshold
+from orchestrator.inference.threshold import Aim, Status, Threshold
 from orchestrator.search import planning
 from orchestrator.search.grouping import ContextWork, Grouped, grouped
 from orchestrator.search.history import History, Names
@@ -89,6 +89,10 @@ class ThresholdSampler(BaseSampler):
     level, confidence, tolerance
         What is wanted: intervals of probability `confidence` whose half width is at most
         `tolerance` times n_star. Trials that come after that was reached go on narrowing intervals.
+    aim
+        `"exponents"` asks for how n_star grows along the numeric contexts instead: `tolerance` then
+        bounds half the width of each apparent exponent's interval, and trials go where they narrow
+        those most.
     seed
         Trials suggested by samplers of equal seed after equal histories are equal. None draws one.
         No generator is kept and no global one is read, so processes may share a study.
@@ -129,6 +133,7 @@ class ThresholdSampler(BaseSampler):
         level: float = 0.5,
         confidence: float = 0.95,
         tolerance: float = 0.05,
+        aim: Aim = "thresholds",
         seed: int | None = None,
         work: ContextWork | None = None,
         asked: Sequence[tuple[Mapping[str, Any], int, int]] = (),
@@ -141,7 +146,7 @@ class ThresholdSampler(BaseSampler):
         for name, value in (("level", level), ("confidence", confidence)):
             if not 0.0 < value < 1.0:
                 raise ValueError(f"{name} is a probability between 0 and 1; got {value}")
-        self._goal = Goal(level, confidence, tolerance)
+        self._goal = Goal(level, confidence, tolerance, aim)
         self._seed = secrets.randbits(63) if seed is None else seed
         self._work = work
         self._asked: dict[Context, Range] = {

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.measures import reported
+from orchestrator.inference.law import FEWEST
 from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.axes import MOST_POINTS, Axes, Range
 from orchestrator.spec.parts import Arm, Criterion, Search
@@ -99,6 +100,9 @@ def _check_count(
         findings.add(
             "axes", f"{most:,} thresholds; an adaptive search takes at most {MOST_THRESHOLDS:,}"
         )
+    fewest = min((len(found) for found in pairs.values()), default=FEWEST)
+    if search.aim == "exponents" and fewest < FEWEST:
+        findings.add("search.aim", f"{fewest} (d, k) show no law; exponents need at least {FEWEST}")
     if search.kind == "grid":
         cells = sum(_cells(axes, pairs[arm.target.default_k], arm.target.default_k) for arm in arms)
         if cells > MOST_CELLS:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.target import Target
+from orchestrator.inference.threshold import Aim
 from orchestrator.spec.wording import number, quoted
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -126,8 +127,10 @@ class Search(Part):
     """How points are chosen and when it ends.
 
     `level` is the success probability that defines a threshold, `confidence` that of its interval,
-    `tolerance` bounds (high - low) / (2 n_star). `round` is the number of trials proposed together;
-    it never follows the number of machines, so that a laptop and a cluster give one answer.
+    `tolerance` bounds (high - low) / (2 n_star) of every threshold; with `aim: exponents`, which
+    belongs to kind threshold, it bounds half the width of every apparent exponent's interval
+    instead. `round` is the number of trials proposed together; it never follows the number of
+    machines, so that a laptop and a cluster give one answer.
     `sampler`, the name of an Optuna sampler, and `fields`, learner fields to tune, belong to kind
     optuna alone. Defaults: chosen by hand.
     """
@@ -135,7 +138,13 @@ class Search(Part):
     kind: Literal["grid", "sobol", "threshold", "optuna"] = "threshold"
     level: float = Field(0.5, ge=0.01, le=0.99, description="success probability at n_star")
     confidence: float = Field(0.95, ge=0.5, le=0.999, description="of every interval")
-    tolerance: float = Field(0.05, ge=0.001, le=1.0, description="half width over n_star")
+    tolerance: float = Field(
+        0.05,
+        ge=0.001,
+        le=1.0,
+        description="half width over n_star; of exponents where they are aim",
+    )
+    aim: Aim = Field("thresholds", description="what is to be known to the tolerance")
     max_trials: int | None = Field(None, ge=1, le=10**9, description="stop after this many trials")
     max_hours: float | None = Field(None, gt=0, le=10_000, description="stop after this many hours")
     round: int = Field(32, ge=2, le=4096, description="trials proposed together")
@@ -150,10 +159,18 @@ class Search(Part):
             raise ValueError("kind optuna tunes learner fields; name them under `fields`")
         return self
 
+    @model_validator(mode="after")
+    def _threshold_search_alone_aims(self) -> Self:
+        if self.kind != "threshold" and self.aim != "thresholds":
+            raise ValueError("aim: exponents belongs to kind threshold")
+        return self
+
     @property
     def as_words(self) -> dict[str, Any]:
-        """What a file would say."""
+        """What a file would say; `aim` only where it is not the default, as ids are older."""
         words = self.model_dump(mode="json", exclude={"fields", "sampler"})
+        if self.aim == "thresholds":
+            del words["aim"]
         if self.kind != "optuna":
             return words
         fields = {name: tunable.as_word for name, tunable in self.fields.items()}

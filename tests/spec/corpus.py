@@ -453,6 +453,24 @@ AXES = [
         ("search.max_trials", 11, "at least 8, for 4 repeats of one point for each of 2 arms"),
     ),
     swap(
+        "exponents of too few thresholds",
+        "search",
+        "search: {aim: exponents}",
+        ("search.aim", 11, "2 (d, k) show no law; exponents need at least 3"),
+    ),
+    swap(
+        "exponents from a grid",
+        "search",
+        "search: {kind: grid, aim: exponents}",
+        ("search", 11, "aim: exponents belongs to kind threshold"),
+    ),
+    swap(
+        "an unknown aim",
+        "search",
+        "search: {aim: exponent}",
+        ("search.aim", 11, "exponent"),
+    ),
+    swap(
         "a tuning without a setting",
         "search",
         "search: {kind: optuna, max_trials: 1, fields: {ridge: [0.1, 1]}}",

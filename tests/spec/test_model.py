@@ -369,6 +369,17 @@ def test_search_defaults_are_those_of_the_documentation():
     assert (search.tolerance, search.round, search.max_trials) == (0.05, 32, None)
 
 
+def test_an_aim_is_read_kept_and_part_of_the_id():
+    axes = {"d": [10, 20, 40], "k": 2, "n": {"low": "d", "high": "4*d"}}
+    plain, aimed = (
+        a_spec(axes=axes, search=words) for words in ({}, {"aim": "exponents", "tolerance": 0.05})
+    )
+    assert aimed.search.aim == "exponents"
+    assert ExperimentSpec.from_canonical(aimed.canonical) == aimed
+    assert aimed.id != plain.id
+    assert '"aim"' not in plain.canonical, "sweeps recorded before the word was known keep their id"
+
+
 # Budgets of designs
 
 
