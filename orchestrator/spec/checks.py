@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
-from orchestrator.domain.learner import Learner
 from orchestrator.domain.measures import reported
 from orchestrator.inference.law import FEWEST
 from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.axes import MOST_POINTS, Axes, Range
 from orchestrator.spec.parts import Arm, Criterion, Search
-from orchestrator.spec.plugins import takes_list
 from orchestrator.spec.theory import Theory
-from orchestrator.spec.wording import Findings, note_all, number, unknown_word
+from orchestrator.spec.wording import Findings, number, unknown_word
 
 MOST_THRESHOLDS = 1000
 """Thresholds one arm asks of an adaptive search, which fits them jointly; chosen by hand."""
@@ -177,27 +173,3 @@ def _check_entry(arm: Arm, pairs: Pairs, entry: Theory, path: str, findings: Fin
                 path, f"n_star is {number(value.n_star)} at d = {d}, k = {k}; it must be above 0"
             )
             return
-
-
-def check_fields(arms: Sequence[Arm], search: Search, findings: Findings) -> None:
-    """Every tuned field belongs to every arm's learner and takes the values offered."""
-    for arm in arms:
-        for name, tunable in search.fields.items():
-            path = f"search.fields.{name}"
-            known = [field for field in type(arm.learner).model_fields if field != "kind"]
-            if name not in known:
-                findings.once(path, f"{arm.learner.kind}: {unknown_word(name, known, 'field')}")
-            elif not takes_list(type(arm.learner), name):
-                _check_values(arm.learner, name, tunable.ends, path, findings)
-
-
-def _check_values(
-    learner: Learner, name: str, values: Sequence[object], path: str, findings: Findings
-) -> None:
-    for value in values:
-        try:
-            type(learner).model_validate({**learner.model_dump(), name: value})
-        except ValidationError as error:
-            found = Findings()
-            note_all(found, error, path, type(learner))
-            findings.once(path, f"{learner.kind}: {found.faults[0].message}")
