@@ -32,6 +32,8 @@ from orchestrator.inference.verdict import OWN_TRIALS
 
 Array = NDArray[np.float64]
 Work = Callable[[int, int, int], float]
+AtHand = Callable[[int, int, int], int]
+"""Trials at (d, n, k), of those to be asked next, that cost nothing."""
 
 DRAWS = 1_024
 """Joint draws of the posterior; correlations are good to 0.03."""
@@ -55,6 +57,10 @@ BLOCK = 4
 
 BLOCK_KEEPS = 0.75
 """A block is asked when it gains at least this share of as many first trials. Chosen by hand."""
+
+AT_HAND = 1e-3
+"""Work of a trial that costs nothing, as a share of what it would be: its place in a round is not
+free. Chosen by hand."""
 
 AIM = 0.9
 """Share of the tolerance that is aimed at, so that rounds do not end just short of it."""
@@ -90,11 +96,13 @@ def choose(
     trials: int,
     work: Work,
     tolerance: float,
+    at_hand: AtHand | None = None,
 ) -> list[Choice]:
     """One round of at most `trials` trials; empty when every threshold is settled.
 
     `posterior` was fitted to `asked` and `tallies`; `pending` are choices in flight. `work` is the
-    nominal work of one trial at (d, n, k). At least one choice comes back while anything is
+    nominal work of one trial at (d, n, k), of which next to nothing is left where one is `at_hand`.
+    At least one choice comes back while anything is
     unsettled. The same values give the same round.
     """
     unsettled = [i for i in range(len(asked)) if not posterior.settled(i)]
@@ -105,8 +113,13 @@ def choose(
     goals = [
         _goal(posterior, i, target, tolerance) for i, target in zip(unsettled, targets, strict=True)
     ]
+
+    def price(d: int, n: int, k: int) -> float:
+        free = at_hand is not None and at_hand(d, n, k) > 0
+        return work(d, n, k) * (AT_HAND if free else 1.0)
+
     candidates = [
-        _Candidate(asked[g.i].d, asked[g.i].k, n, place, work(asked[g.i].d, n, asked[g.i].k))
+        _Candidate(asked[g.i].d, asked[g.i].k, n, place, price(asked[g.i].d, n, asked[g.i].k))
         for place, g in enumerate(goals)
         for n in _rungs(posterior, g, tolerance)
     ]

@@ -6,11 +6,14 @@ from typing import Any
 
 from orchestrator.inference.threshold import Asked, Choice, Tally
 from orchestrator.search.history import History
-from orchestrator.search.planning import Group, Work, equal_work
+from orchestrator.search.planning import AtHand, Group, Work, equal_work
 from orchestrator.search.space import Context, Place, Range, coordinates
 
 ContextWork = Callable[[Mapping[str, Any], int], float]
 """Nominal work of one trial, by context and n."""
+
+ContextAtHand = Callable[[Mapping[str, Any], int], int]
+"""Trials that cost nothing among those to be asked next, by context and n."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,10 @@ class Grouped:
 
 
 def grouped(
-    history: History, asked: Mapping[Context, Range], work: ContextWork | None = None
+    history: History,
+    asked: Mapping[Context, Range],
+    work: ContextWork | None = None,
+    at_hand: ContextAtHand | None = None,
 ) -> Grouped:
     """The asked thresholds in groups, in the order of `asked`, with all that is known there.
 
@@ -39,7 +45,7 @@ def grouped(
     for context, ends in asked.items():
         members.setdefault(places[context].group, {})[context] = ends
     return Grouped(
-        groups=tuple(_group(history, places, own, work) for own in members.values()),
+        groups=tuple(_group(history, places, own, work, at_hand) for own in members.values()),
         contexts=tuple(tuple(own) for own in members.values()),
     )
 
@@ -49,6 +55,7 @@ def _group(
     places: Mapping[Context, Place],
     asked: Mapping[Context, Range],
     work: ContextWork | None,
+    at_hand: ContextAtHand | None,
 ) -> Group:
     name = places[next(iter(asked))].group
     tallies = [
@@ -61,11 +68,13 @@ def _group(
         for (context, n), repeats in history.pending.items()
         if places[context].group == name
     ]
+    contexts = {places[context].d_k: context for context in asked}
     return Group(
         asked=tuple(Asked(*places[context].d_k, *ends) for context, ends in asked.items()),
         tallies=tuple(sorted(tallies, key=lambda tally: (tally.d, tally.k, tally.n))),
         pending=tuple(sorted(pending, key=lambda choice: (choice.d, choice.k, choice.n))),
-        work=_work(history, work, {places[context].d_k: context for context in asked}),
+        work=_work(history, work, contexts),
+        at_hand=_at_hand(history, at_hand, contexts),
     )
 
 
@@ -75,3 +84,11 @@ def _work(
     if work is None:
         return equal_work
     return lambda d, n, k: work(history.names.params(contexts[d, k]), n)
+
+
+def _at_hand(
+    history: History, at_hand: ContextAtHand | None, contexts: Mapping[tuple[int, int], Context]
+) -> AtHand | None:
+    if at_hand is None:
+        return None
+    return lambda d, n, k: at_hand(history.names.params(contexts[d, k]), n)

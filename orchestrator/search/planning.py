@@ -16,6 +16,10 @@ Work = Callable[[int, int, int], float]
 """Nominal work of one trial at (d, n, k), in any unit."""
 
 
+AtHand = Callable[[int, int, int], int]
+"""Trials at (d, n, k), of those to be asked next, that cost nothing."""
+
+
 def equal_work(d: int, n: int, k: int) -> float:
     """Every trial costs the same."""
     return 1.0
@@ -48,6 +52,7 @@ class Group:
     tallies: tuple[Tally, ...] = ()
     pending: tuple[Choice, ...] = ()
     work: Work = field(default=equal_work, compare=False)
+    at_hand: AtHand | None = field(default=None, compare=False)
 
     @property
     def spent(self) -> int:
@@ -111,6 +116,7 @@ def choose(group: Group, trials: int, goal: Goal) -> list[Choice]:
         trials=trials,
         work=group.work,
         tolerance=goal.tolerance,
+        at_hand=group.at_hand,
     )
 
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from orchestrator.inference.ladder import rungs
 from orchestrator.inference.threshold import Aim, Status, Threshold
 from orchestrator.search import planning
-from orchestrator.search.grouping import ContextWork, Grouped, grouped
+from orchestrator.search.grouping import ContextAtHand, ContextWork, Grouped, grouped
 from orchestrator.search.history import History, Names
 from orchestrator.search.planning import Goal
 from orchestrator.search.space import Context, Range, levels, nearest, span
@@ -176,12 +176,13 @@ class ThresholdSampler(BaseSampler):
         known = self._grouped(self._read(study))
         return all(planning.is_settled(group, self._goal) for group in known.groups)
 
-    def plan(self, study: Study, trials: int) -> list[Plan]:
+    def plan(self, study: Study, trials: int, at_hand: ContextAtHand | None = None) -> list[Plan]:
         """The best use of `trials` further trials together; empty when all thresholds are settled.
 
-        Counts running trials as pending, and changes nothing in the study.
+        Counts running trials as pending, and changes nothing in the study. `at_hand` says how many
+        of the next trials at a context and n cost nothing, as their outcomes are stored already.
         """
-        known = self._grouped(self._read(study))
+        known = self._grouped(self._read(study), at_hand)
         return [
             Plan(self._names.params(known.context(place, choice)), choice.n, choice.repeats)
             for place, choice in planning.plan(known.groups, trials, self._goal)
@@ -319,8 +320,8 @@ class ThresholdSampler(BaseSampler):
         before = None if trial is None else trial.number
         return History.read(trials, self._names, asked=self._asked, before=before)
 
-    def _grouped(self, history: History) -> Grouped:
-        return grouped(history, history.asked(), self._work)
+    def _grouped(self, history: History, at_hand: ContextAtHand | None = None) -> Grouped:
+        return grouped(history, history.asked(), self._work, at_hand)
 
     # randomness: of the seed, the trial and the purpose, and of nothing else
 
