@@ -8,24 +8,33 @@ later is still reused when it is asked for, but it was not foreseen and counts l
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 from orchestrator.domain.learner import Learner
+from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell
 from orchestrator.spec import ExperimentSpec
 
+NONE: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a sweep may ask for in one arm: at each (d, k), n from the first to the second end."""
+    """What a sweep may ask for in one arm: at each (d, k), n from the first to the second end.
+
+    `tuned` are the fields in which the plug-ins differ from the arm's own, as in `plan.asks.Ask`.
+    """
 
     arm: int
     target: Target
     learner: Learner
     ranges: Mapping[tuple[int, int], tuple[int, int]]
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
     def cell(self, point: Point) -> Cell | None:
         """The arm's cell at that point; None for a point that the sweep does not ask for."""
@@ -40,6 +49,7 @@ class Reusable:
     arm: int
     point: Point
     repeats: tuple[int, ...]
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
 
 def wanted(spec: ExperimentSpec) -> list[Wanted]:
@@ -63,14 +73,19 @@ def reusable(arms: Sequence[Wanted], answered: Iterable[tuple[str, Point, int]])
 
     The trials have the sweep's seed. One entry for each point of an arm, in a fixed order.
     """
-    arm_of = cache(lambda point: {c.key: a.arm for a in arms if (c := a.cell(point)) is not None})
-    repeats: dict[tuple[int, Point], list[int]] = {}
+    place_of = cache(
+        lambda point: {c.key: i for i, a in enumerate(arms) if (c := a.cell(point)) is not None}
+    )
+    repeats: dict[tuple[int, Point], set[int]] = {}
     for key, point, repeat in answered:
-        arm = arm_of(point).get(key)
-        if arm is not None:
-            repeats.setdefault((arm, point), []).append(repeat)
-    found = [Reusable(arm, point, tuple(sorted(own))) for (arm, point), own in repeats.items()]
-    return sorted(found, key=lambda one: (one.arm, one.point.d, one.point.k, one.point.n))
+        place = place_of(point).get(key)
+        if place is not None:
+            repeats.setdefault((place, point), set()).add(repeat)
+    in_order = sorted(repeats, key=lambda at: (at[0], at[1].d, at[1].k, at[1].n))
+    return [
+        Reusable(arms[place].arm, point, tuple(sorted(repeats[place, point])), arms[place].tuned)
+        for place, point in in_order
+    ]
 
 
 class Stock:
@@ -81,20 +96,28 @@ class Stock:
     """
 
     def __init__(self, reusable: Iterable[Reusable] = ()) -> None:
-        self._repeats = {(one.arm, one.point): frozenset(one.repeats) for one in reusable}
+        self._repeats = {
+            _place(one.arm, one.point, one.tuned): frozenset(one.repeats) for one in reusable
+        }
 
     def __bool__(self) -> bool:
         return bool(self._repeats)
 
-    def cost(self, arm: int, point: Point, first: int, count: int) -> int:
+    def cost(
+        self, arm: int, point: Point, first: int, count: int, tuned: Mapping[str, Any] = NONE
+    ) -> int:
         """How many of the `count` repeats from number `first` on have to be trained."""
-        known = self._repeats.get((arm, point), frozenset())
+        known = self._repeats.get(_place(arm, point, tuned), frozenset())
         return sum(repeat not in known for repeat in range(first, first + count))
 
-    def at_hand(self, arm: int, point: Point, first: int) -> int:
+    def at_hand(self, arm: int, point: Point, first: int, tuned: Mapping[str, Any] = NONE) -> int:
         """How many repeats from number `first` on cost nothing, up to the first that does."""
-        known = self._repeats.get((arm, point), frozenset())
+        known = self._repeats.get(_place(arm, point, tuned), frozenset())
         count = 0
         while first + count in known:
             count += 1
         return count
+
+
+def _place(arm: int, point: Point, tuned: Mapping[str, Any]) -> tuple[int, Point, str]:
+    return arm, point, canonical_json(dict(tuned)) if tuned else ""

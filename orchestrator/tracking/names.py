@@ -35,7 +35,7 @@ REFUSED: Final = "phasefront.refused"
 """On a cell of which MLflow took not everything: JSON list of the names that it refused."""
 
 REUSABLE: Final = "spec/reusable.json"
-"""Artifact of a sweep that could reuse trials when it was first opened: [arm, d, k, n, repeats]."""
+"""Artifact of a sweep that could reuse trials when it was first opened."""
 
 EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages open on runs and their charts, not on traces of language models."""

@@ -221,7 +221,15 @@ def round_row(sweep: str, number: int, asks: Iterable[Ask]) -> dict[str, Any]:
 def reusable_row(sweep: str, found: Iterable[Reusable]) -> dict[str, Any]:
     """What a sweep could reuse, as a row of `reusable`."""
     text = canonical_json(
-        [[one.arm, one.point.d, one.point.k, one.point.n, list(one.repeats)] for one in found]
+        [
+            {
+                "arm": one.arm,
+                "point": one.point.model_dump(),
+                "repeats": list(one.repeats),
+                "tuned": dict(one.tuned),
+            }
+            for one in found
+        ]
     )
     return {"sweep": sweep, "trials": text, "checksum": _hash(text, 8)}
 
@@ -229,8 +237,8 @@ def reusable_row(sweep: str, found: Iterable[Reusable]) -> dict[str, Any]:
 def reusable_of(text: str) -> list[Reusable]:
     """The inverse, from the row's text."""
     return [
-        Reusable(arm, Point(d=d, n=n, k=k), tuple(repeats))
-        for arm, d, k, n, repeats in json.loads(text)
+        Reusable(one["arm"], Point(**one["point"]), tuple(one["repeats"]), one["tuned"])
+        for one in json.loads(text)
     ]
 
 
