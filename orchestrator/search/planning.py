@@ -5,7 +5,7 @@ of an Optuna study that differ in numbers only. Groups share a round's trials an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from orchestrator.inference import design, law, psychometric
@@ -18,6 +18,9 @@ Work = Callable[[int, int, int], float]
 
 AtHand = Callable[[int, int, int], int]
 """Trials at (d, n, k), of those to be asked next, that cost nothing."""
+
+TIGHTER = 4
+"""How often the tolerance is halved for trials that come after everything is settled."""
 
 
 def equal_work(d: int, n: int, k: int) -> float:
@@ -104,6 +107,18 @@ def plan(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Ch
         if share
         for choice in choose(groups[place], share, goal)
     ]
+
+
+def plan_on(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Choice]]:
+    """The same, and where every group is settled at half the tolerance, and so on.
+
+    Empty when every group is settled after the last halving.
+    """
+    for halvings in range(TIGHTER + 1):
+        tighter = replace(goal, tolerance=goal.tolerance / 2**halvings)
+        if planned := plan(groups, trials, tighter):
+            return planned
+    return []
 
 
 def choose(group: Group, trials: int, goal: Goal) -> list[Choice]:
