@@ -18,6 +18,7 @@ from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell
+from orchestrator.plan.expansion import tuned
 from orchestrator.spec import ExperimentSpec
 
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -53,18 +54,15 @@ class Reusable:
 
 
 def wanted(spec: ExperimentSpec) -> list[Wanted]:
-    """What each arm may ask for, with its plug-ins as the file sets them.
+    """What each arm may ask for, in every setting with which tuning begins.
 
-    A search that tunes asks for other settings too; what is known of those it reuses unforeseen.
+    Settings that a search makes up on its way are reused when they meet, but cannot be foreseen.
     """
     return [
-        Wanted(
-            arm.index,
-            arm.target,
-            arm.learner,
-            {(asked.d, asked.k): (asked.low, asked.high) for asked in spec.asked(arm)},
-        )
+        Wanted(arm.index, *tuned(arm.target, arm.learner, setting), ranges, setting)
         for arm in spec.arms
+        for ranges in [{(asked.d, asked.k): (asked.low, asked.high) for asked in spec.asked(arm)}]
+        for setting in spec.candidates(arm)
     ]
 
 
