@@ -8,6 +8,7 @@ from orchestrator.search.grid import GridProposer
 from orchestrator.search.optuna_search import OptunaProposer
 from orchestrator.search.sobol import SobolProposer
 from orchestrator.search.threshold import ThresholdProposer
+from orchestrator.search.tuned import TunedProposer
 from orchestrator.spec import ExperimentSpec
 
 
@@ -23,6 +24,6 @@ def proposer_for(spec: ExperimentSpec, reusable: Sequence[Reusable] = ()) -> Pro
         case "sobol":
             return SobolProposer(spec)
         case "threshold":
-            return ThresholdProposer(spec, reusable)
+            return TunedProposer(spec) if spec.tune else ThresholdProposer(spec, reusable)
         case "optuna":
             return OptunaProposer(spec)

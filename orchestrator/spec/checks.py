@@ -112,21 +112,25 @@ def _cells(axes: Axes, pairs: Pairs, default_k: int) -> int:
 
 
 def check_search(
-    arms: Sequence[Arm], axes: Axes | None, search: Search, repeats: int | None, findings: Findings
+    entries: int, axes: Axes | None, search: Search, repeats: int | None, findings: Findings
 ) -> None:
-    """`max_trials` pays for a point of the design, and an adaptive search is given ends of n."""
+    """`max_trials` pays for a point of the design, and an adaptive search is given ends of n.
+
+    `entries` are the arms, each counted once for every setting it is tuned over.
+    """
     if repeats is not None:
-        _check_budget(len(arms), search, repeats, findings)
+        _check_budget(entries, search, repeats, findings)
     if axes is not None and search.kind == "threshold":
         _check_n_is_free(axes, findings)
 
 
-def _check_budget(arms: int, search: Search, repeats: int, findings: Findings) -> None:
+def _check_budget(entries: int, search: Search, repeats: int, findings: Findings) -> None:
     if search.max_trials is None or search.kind == "threshold":
         return
     fewest, told = repeats, f"{repeats:,} repeats of one point"
     if search.kind == "sobol":  # which gives every arm the same points
-        fewest, told = repeats * arms, f"{repeats:,} repeats of one point for each of {arms:,} arms"
+        fewest = repeats * entries
+        told = f"{repeats:,} repeats of one point for each of {entries:,} arms and settings"
     if search.max_trials < fewest:
         findings.add(
             "search.max_trials",

@@ -216,4 +216,6 @@ def _check_together(parts: dict[str, Any], findings: Findings) -> None:
         if not findings.touch("axes", "theory"):
             check_theory(arms, axes, parts["theory"], findings)
     if search is not None:
-        check_search(arms, axes, search, parts.get("repeats"), findings)
+        tune = {} if findings.touch("tune") else parts["tune"]
+        entries = sum(len(candidates(tune, arm)) for arm in arms)
+        check_search(entries, axes, search, parts.get("repeats"), findings)

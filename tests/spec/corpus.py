@@ -450,7 +450,7 @@ AXES = [
         GOOD.replace("{kind: kernel_ridge}", "{kind: kernel_ridge, ridge: [0.1, 1]}").replace(
             "kind: threshold, tolerance: 0.1", "kind: sobol, max_trials: 7"
         ),
-        ("search.max_trials", 11, "at least 8, for 4 repeats of one point for each of 2 arms"),
+        ("search.max_trials", 11, "at least 8, for 4 repeats of one point for each of 2 arms and"),
     ),
     swap(
         "exponents of too few thresholds",
