@@ -8,7 +8,7 @@ suggestion comes next is a function of the study alone.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
@@ -85,37 +85,43 @@ class Designs:
         Trials with lower numbers that are about to choose among the same are left the ranks before.
         None when every one of these thresholds is settled.
         """
-        name, fellows = self._joined(history, allowed)
+        name = self._joined(history, allowed)
         if name not in self._newest:
-            others = pending(t for t in history.running if t not in fellows)
-            known = self._grouping.of(history, allowed, others)
+            known = self._grouping.of(history, allowed, _others(history, name))
             self._newest[name] = Design(name, known, self._goal)
             for oldest in list(self._newest)[:-REMEMBERED]:
                 del self._newest[oldest]
-        taken = {trial.slot.rank for trial in fellows if trial.slot is not None}
         ahead = sum(asking.waits_for(other) for other in history.running)
-        free = (rank for rank in count() if rank not in taken)
-        rank = next(islice(free, ahead, None))
+        rank = next(islice(_free(history, name), ahead, None))
         spot = self._newest[name].spot(rank)
         return None if spot is None else Slot(name, rank, *spot, allowed[spot[0]])
 
-    def _joined(
-        self, history: History, allowed: Mapping[Context, Range]
-    ) -> tuple[str, list[Running]]:
-        """The design to go on with, and the running trials that have slots in it.
+    def _joined(self, history: History, allowed: Mapping[Context, Range]) -> str:
+        """The design to go on with.
 
-        One that a running trial names, if it would be made again as things stand, else a new one.
+        One that a running trial has a slot in, if it would be made again as things stand, else one
+        that counts all running trials as pending.
         """
         names = dict.fromkeys(trial.slot.design for trial in history.running if trial.slot)
         for name in names:
-            fellows = [trial for trial in history.running if trial.follows(name)]
-            if fellows and self._name(history, allowed, fellows) == name:
-                return name, fellows
-        return self._name(history, allowed, []), []
+            if self._name(allowed, history.finished, _others(history, name)) == name:
+                return name
+        return self._name(allowed, history.finished, history.pending())
 
     def _name(
-        self, history: History, allowed: Mapping[Context, Range], fellows: list[Running]
+        self, allowed: Mapping[Context, Range], finished: int, others: Mapping[Spot, int]
     ) -> str:
-        others = pending(trial for trial in history.running if trial not in fellows)
-        made_from = history.finished, allowed, sorted(others.items(), key=repr), self._goal
+        made_from = allowed, finished, sorted(others.items(), key=repr), self._goal
         return hashlib.blake2b(repr(made_from).encode(), digest_size=8).hexdigest()
+
+
+def _others(history: History, name: str) -> Mapping[Spot, int]:
+    """What is in flight beside the trials with slots in the design called `name`."""
+    return pending(trial for trial in history.running if not trial.follows(name))
+
+
+def _free(history: History, name: str) -> Iterator[int]:
+    """The ranks of a design that no running trial has, lowest first."""
+    slots = [trial.slot for trial in history.running if trial.follows(name)]
+    taken = {slot.rank for slot in slots if slot is not None}
+    return (rank for rank in count() if rank not in taken)

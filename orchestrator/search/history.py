@@ -111,15 +111,18 @@ class Reader:
     def __init__(self, names: Names, given: Mapping[Context, Range]) -> None:
         self._names = names
         self._read: set[int] = set()
+        self._through = 0
         self._offers = Offers(names, given)
         self._counted: dict[Context, Counted] = {}
 
-    def read(self, trials: Iterable[FrozenTrial], *, but: int | None = None) -> History:
-        """All `trials` of the study, in any order, except the one with number `but`."""
-        unread = [trial for trial in trials if trial.number not in self._read]
+    def read(self, trials: Sequence[FrozenTrial], *, but: int | None = None) -> History:
+        """All `trials` of the study, in order of their numbers, save the one with number `but`."""
+        unread = [t for t in trials[self._through :] if t.number not in self._read]
         for trial in unread:
             if trial.state.is_finished():
                 self._count(trial)
+        while self._through < len(trials) and trials[self._through].number in self._read:
+            self._through += 1
         offers = self._offers.copy()
         running = [t for t in unread if not t.state.is_finished() and t.number != but]
         for trial in running:

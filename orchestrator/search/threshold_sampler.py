@@ -272,7 +272,7 @@ class ThresholdSampler(BaseSampler):
         slot = self._desk(study)[1].next(history, allowed, asking)
         if slot is None:
             return self._elsewhere(history, allowed, trial.number)
-        if self._names.n not in trial.params:
+        if self._names.n not in {**trial.params, **trial.system_attrs.get("fixed_params", {})}:
             slot.keep(study, trial)
         return slot.context, slot.n
 
