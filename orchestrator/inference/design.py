@@ -1,12 +1,10 @@
-"""Which (d, n, k) to try next, and how often: one round, designed jointly.
+"""Which trials next: a whole round at once, by expected fall of the asked thresholds' variance.
 
-The posterior is represented by joint draws. Each draw gives the thresholds and the success chance
-at every candidate point, so their joint covariance is known, and the best linear predictor of the
-thresholds from the outcomes at a set of points has a variance in closed form (linear Bayes;
-Goldstein & Wooff 2007, chapter 3). Points are added one by one, always the one whose outcome takes
-away most of what stands between the thresholds and their tolerance; points in flight are counted
-first. For a wide box of possible thresholds the rule bisects, near the crossing it weighs slopes
-against position, and it sees what one cell says of another.
+Each cell's posterior is stood for by equally likely atoms, each a threshold with a success curve.
+An outcome at a point is worth what regressing log n_star on it leaves less of its variance, which
+for one outcome is exactly the expected fall; with boxes between integers and half-open thresholds
+the rule bisects, near the crossing it weighs slopes against position. What one cell's trials say of
+another's threshold passes through the correlation of the two.
 
 Two phases. A cell that is not bracketed yet is bracketed first, whatever a trial costs: the most
 information per second would go on for ever asking cheap points that tell nothing. Then gains are
@@ -20,23 +18,26 @@ them), and nothing is asked beyond the tolerance.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, around
-from orchestrator.inference.posterior import Draws, Posterior
+from orchestrator.inference.posterior import Atoms, Posterior
 from orchestrator.inference.threshold import Asked, Choice, Tally
 from orchestrator.inference.verdict import OWN_TRIALS
 
 Array = NDArray[np.float64]
 Work = Callable[[int, int, int], float]
+AtHand = Callable[[int, int, int], int]
+Aim = Literal["thresholds", "exponents"]
 
-DRAWS = 1_024
-"""Joint draws of the posterior; correlations are good to 0.03."""
+ATOMS = 256
+"""Atoms of each cell. Doubling them changes gains by about 3%."""
 
-CANDIDATES = 24
+CANDIDATES = 16
 """Points considered in each cell."""
 
 DEEPEST = 4.0
@@ -71,14 +72,18 @@ class _Goal:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A point with its place among the goals, its work, and the draws' success chances there."""
+class _Cell:
+    """One unsettled cell: its goal, its candidate points, and those of its own that are pending.
 
-    d: int
-    k: int
-    n: int
-    goal: int
-    work: float
+    `values`: (atoms, 1 + points), centred: what is to be known, then the success chances.
+    `noise`: (points,), variance of one outcome given its chance.
+    """
+
+    goal: _Goal
+    n: tuple[int, ...]
+    pending: tuple[int, ...]
+    values: Array
+    noise: Array
 
 
 def choose(
@@ -100,32 +105,39 @@ def choose(
     unsettled = [i for i in range(len(asked)) if not posterior.settled(i)]
     if not unsettled or trials < 1:
         return []
-    draws = posterior.draws(DRAWS, np.random.Generator(np.random.Philox(key=0)))
-    targets = [_target(posterior, draws, i, tolerance) for i in unsettled]
-    goals = [
-        _goal(posterior, i, target, tolerance) for i, target in zip(unsettled, targets, strict=True)
-    ]
-    candidates = [
-        _Candidate(asked[g.i].d, asked[g.i].k, n, place, work(asked[g.i].d, n, asked[g.i].k))
-        for place, g in enumerate(goals)
-        for n in _rungs(posterior, g, tolerance)
-    ]
-    room = [_room(posterior, g, pending) for g in goals]
-    outlook = _Outlook(posterior, draws, np.column_stack(targets), candidates, pending)
-    owed = _owed(posterior, goals, pending)
-    return _greedy(outlook, goals, candidates, trials, owed, room)
+    cells = [_cell(posterior, i, pending, tolerance) for i in unsettled]
+    outlook = _Outlook(posterior, cells)
+    for choice in pending:
+        outlook.expect(choice)
+    return _greedy(outlook, cells, asked, trials, work, posterior, pending)
 
 
-def _target(posterior: Posterior, draws: Draws, i: int, tolerance: float) -> Array:
-    """What is to be known of the i-th threshold, per draw: log n_star, clipped to its range.
+def _cell(posterior: Posterior, i: int, pending: Sequence[Choice], tolerance: float) -> _Cell:
+    ask = posterior.asked[i]
+    atoms = posterior.atoms(posterior.cell(i), ATOMS)
+    target = _target(ask, atoms)
+    goal = _goal(posterior, i, target, tolerance)
+    n = _rungs(posterior, goal, tolerance)
+    flying = tuple(sorted({c.n for c in pending if (c.d, c.k) == (ask.d, ask.k)}))
+    chances = posterior.success(np.log(np.array([*n, *flying], dtype=np.float64)), atoms)
+    values = np.column_stack([target, chances])
+    return _Cell(
+        goal=goal,
+        n=tuple(n),
+        pending=flying,
+        values=values - values.mean(0),
+        noise=np.asarray((chances * (1 - chances)).mean(0)),
+    )
+
+
+def _target(ask: Asked, atoms: Atoms) -> Array:
+    """What is to be known of a threshold, per atom: log n_star, clipped to its range.
 
     How far outside the range it lies is no question. Where the curve jumps between integers, all
     values inside one step are one answer.
     """
-    ask = posterior.asked[i]
-    m = draws.m[:, posterior.cell(i)]
-    clipped = np.clip(m, math.log(ask.low) - RUNG, math.log(ask.high) + RUNG)
-    steps = np.exp(draws.l[:, posterior.cell(i)] - clipped)
+    clipped = np.clip(atoms.m, math.log(ask.low) - RUNG, math.log(ask.high) + RUNG)
+    steps = np.exp(atoms.l - clipped)
     above = np.ceil(np.exp(clipped))
     whole = np.log(np.maximum(above - 0.5, 0.5))
     return np.asarray(np.where(steps > 2.0, whole, clipped))
@@ -167,154 +179,169 @@ def _rungs(posterior: Posterior, goal: _Goal, tolerance: float) -> list[int]:
     return [int(n) for n in ladder]
 
 
-def _owed(posterior: Posterior, goals: Sequence[_Goal], pending: Sequence[Choice]) -> list[int]:
-    """Trials each unsettled cell still lacks before it may be called found on its own word."""
-    owed = []
-    for goal in goals:
-        ask = posterior.asked[goal.i]
-        own = sum(t.trials for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k))
-        flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
-        owed.append(max(0, OWN_TRIALS - own - flying))
-    return owed
-
-
-def _room(posterior: Posterior, goal: _Goal, pending: Sequence[Choice]) -> int:
-    """Trials that may still be sent to a cell before its results are awaited."""
-    ask = posterior.asked[goal.i]
-    flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
-    return 10**9 if goal.bracketed else WIDE_TRIALS - flying
-
-
 class _Outlook:
-    """Expected covariance of goals and candidates as points are added.
+    """Expected variances as points are added.
 
-    Rows and columns: the goals first, then the candidates. `noise` is the variance of one outcome
-    given its chance.
+    Of each cell the covariance of what is to be known with the chances at its points, (cells,
+    1 + points, 1 + points), padded with points that tell nothing; between cells the covariance of
+    what is to be known, (cells, cells).
     """
 
-    def __init__(
-        self,
-        posterior: Posterior,
-        draws: Draws,
-        targets: Array,
-        candidates: Sequence[_Candidate],
-        pending: Sequence[Choice],
-    ) -> None:
-        self.goals = targets.shape[1]
-        flying = [(c.d, c.k, c.n) for c in pending if (c.d, c.k) in posterior.cells]
-        points = [(c.d, c.k, c.n) for c in candidates] + flying
-        chances = _chances(posterior, draws, points)
-        values = np.column_stack([targets, chances])
-        values = values - values.mean(0)
-        self.noise = (chances * (1 - chances)).mean(0)
-        self.covariance = values.T @ values / len(values)
-        repeats = [c.repeats for c in pending if (c.d, c.k) in posterior.cells]
-        for place, count in enumerate(repeats):
-            self.add(len(candidates) + place, count)
-        last = self.goals + len(candidates)
-        self.covariance = self.covariance[:last, :last]
-        self.noise = self.noise[: len(candidates)]
+    def __init__(self, posterior: Posterior, cells: Sequence[_Cell]) -> None:
+        most = max(c.values.shape[1] for c in cells)
+        values = np.zeros((len(cells), len(cells[0].values), most))
+        self.noise = np.ones((len(cells), most - 1))
+        for place, cell in enumerate(cells):
+            values[place, :, : cell.values.shape[1]] = cell.values
+            self.noise[place, : len(cell.noise)] = cell.noise
+        self.own = values.transpose(0, 2, 1) @ values / values.shape[1]
+        places = [posterior.cell(c.goal.i) for c in cells]
+        scale = np.sqrt(np.array([c.goal.variance for c in cells]))
+        self.between = posterior.correlation()[np.ix_(places, places)] * np.outer(scale, scale)
+        self._points = {
+            (*_place(posterior, cell), n): (number, at)
+            for number, cell in enumerate(cells)
+            for at, n in reversed(list(enumerate((*cell.n, *cell.pending))))
+        }
 
     @property
     def variances(self) -> Array:
-        """Expected variance of each goal: (goals,)."""
-        return np.diag(self.covariance)[: self.goals].copy()
+        """Expected variance of each cell's threshold: (cells,)."""
+        return np.diag(self.between)
 
-    def reductions(self, repeats: int) -> Array:
-        """Fall of each goal's variance by trials at each candidate: (goals, candidates)."""
-        own = np.diag(self.covariance)[self.goals :]
-        cross = self.covariance[: self.goals, self.goals :]
-        return np.asarray(cross**2 / (own + self.noise / repeats + 1e-12))
+    def shares(self, repeats: int) -> Array:
+        """Share of its own cell's variance that trials at each point take away: (cells, points)."""
+        chances = self.own[:, 1:, 1:].diagonal(axis1=1, axis2=2)
+        whole = (chances + self.noise / repeats + 1e-12) * (self.own[:, 0, 0][:, None] + 1e-300)
+        return np.asarray(np.minimum(self.own[:, 0, 1:] ** 2 / whole, 1.0))
 
-    def add(self, candidate: int, repeats: int) -> None:
-        """Count `repeats` trials at a candidate as done."""
-        column = self.covariance[:, self.goals + candidate].copy()
-        total = column[self.goals + candidate] + self.noise[candidate] / repeats + 1e-12
-        self.covariance -= np.outer(column, column / total)
+    def reach(self) -> Array:
+        """Fall of threshold j's variance for each unit of share taken in cell c: (c, j)."""
+        return np.asarray(self.between**2 / (self.variances[:, None] + 1e-300))
+
+    def expect(self, choice: Choice) -> None:
+        """Count a pending choice as done; one in a cell without a goal tells nothing here."""
+        if (choice.d, choice.k, choice.n) in self._points:
+            self.add(*self._points[choice.d, choice.k, choice.n], choice.repeats)
+
+    def add(self, cell: int, point: int, repeats: int) -> None:
+        """Count `repeats` trials at a point as done."""
+        share = float(self.shares(repeats)[cell, point])
+        told = share * self.reach()[cell] / (self.variances + 1e-300)
+        told[cell] = 0.0
+        lead = self.own[:, :, 0]
+        factor = told / (self.own[:, 0, 0] + 1e-300)
+        self.own -= factor[:, None, None] * lead[:, :, None] * lead[:, None, :]
+        column = self.own[cell, :, 1 + point].copy()
+        whole = column[1 + point] + self.noise[cell, point] / repeats + 1e-12
+        self.own[cell] -= np.outer(column, column / whole)
+        column = self.between[:, cell].copy()
+        self.between -= share / (column[cell] + 1e-300) * np.outer(column, column)
 
 
-def _chances(posterior: Posterior, draws: Draws, points: Sequence[tuple[int, int, int]]) -> Array:
-    """Success chance of each draw at each point: (draws, points)."""
-    result = np.zeros((len(draws.form), len(points)))
-    for number, cell in enumerate(posterior.cells):
-        columns = [at for at, (d, k, _) in enumerate(points) if (d, k) == cell]
-        if columns:
-            log_n = np.log([float(points[at][2]) for at in columns])
-            m, l = draws.m[:, number], draws.l[:, number]
-            result[:, columns] = posterior.success(log_n, m, l, draws.form)
-    return result
+def _place(posterior: Posterior, cell: _Cell) -> tuple[int, int]:
+    ask = posterior.asked[cell.goal.i]
+    return ask.d, ask.k
 
 
 def _greedy(
     outlook: _Outlook,
-    goals: Sequence[_Goal],
-    candidates: Sequence[_Candidate],
+    cells: Sequence[_Cell],
+    asked: Sequence[Asked],
     trials: int,
-    owed: list[int],
-    room: list[int],
+    work: Work,
+    posterior: Posterior,
+    pending: Sequence[Choice],
 ) -> list[Choice]:
     """The round: one block after another, until nothing is worth asking or it is full."""
-    repeats: dict[int, int] = {}
+    picker = _Picker(outlook, cells, asked, work, posterior, pending)
+    repeats: dict[tuple[int, int], int] = {}
     left = trials
     while left > 0:
-        pick = _next(outlook, goals, candidates, left, owed, room)
+        pick = picker.next(left)
         if pick is None:
             break
-        place, count = pick
-        outlook.add(place, count)
-        repeats[place] = repeats.get(place, 0) + count
-        owed[candidates[place].goal] -= count
-        room[candidates[place].goal] -= count
+        cell, point, count = pick
+        outlook.add(cell, point, count)
+        repeats[cell, point] = repeats.get((cell, point), 0) + count
+        picker.owed[cell] -= count
+        picker.room[cell] -= count
         left -= count
     if not repeats:
         # what is in flight should settle everything; ask the least, so that the search goes on
-        gain = outlook.reductions(1).sum(0)
-        repeats[int(np.argmax(gain))] = 1
-    return [
-        Choice(candidates[p].d, candidates[p].k, candidates[p].n, r)
-        for p, r in sorted(repeats.items(), key=lambda item: _order(candidates[item[0]]))
-    ]
+        repeats[picker.best(outlook.shares(1) * outlook.reach().sum(1)[:, None])] = 1
+    return sorted(
+        (
+            Choice(asked[cells[c].goal.i].d, asked[cells[c].goal.i].k, cells[c].n[p], count)
+            for (c, p), count in repeats.items()
+        ),
+        key=lambda choice: (choice.d, choice.k, choice.n),
+    )
 
 
-def _order(candidate: _Candidate) -> tuple[int, int, int]:
-    return candidate.d, candidate.k, candidate.n
+class _Picker:
+    """The next block, by what the outlook says now.
 
+    `owed`: trials each cell still lacks before it may be called found on its own word; `room`:
+    trials that may still be sent to it before its results are awaited.
+    """
 
-def _next(
-    outlook: _Outlook,
-    goals: Sequence[_Goal],
-    candidates: Sequence[_Candidate],
-    left: int,
-    owed: Sequence[int],
-    room: Sequence[int],
-) -> tuple[int, int] | None:
-    """The next candidate and its repeats, or None when nothing more is worth asking now."""
-    own = np.array([c.goal for c in candidates])
-    excess = outlook.variances - np.array([g.wanted for g in goals])
-    floor = np.array([g.variance for g in goals]) / DEEPEST**2
-    open_goals = (excess > 0) & (outlook.variances > floor) & (np.array(room) > 0)
-    lacking = np.array([count > 0 for count in owed]) & (excess <= 0)
-    wide = open_goals & np.array([not g.bracketed for g in goals])
-    if wide.any():
-        return int(np.argmax(_gain(outlook, excess, wide, own, 1))), 1
-    work = np.array([c.work for c in candidates])
-    if open_goals.any():
-        block = min(BLOCK, left)
-        single = _gain(outlook, excess, open_goals, own, 1) / work
-        several = _gain(outlook, excess, open_goals, own, block) / work
-        best, many = int(np.argmax(single)), int(np.argmax(several))
-        if several[many] >= BLOCK_KEEPS * block * single[best]:
-            return many, block
-        return best, 1
-    if lacking.any():
-        gain = np.where(lacking[own], outlook.reductions(1)[own, np.arange(len(own))], -1.0)
-        return int(np.argmax(gain)), min(BLOCK, left)
-    return None
+    def __init__(
+        self,
+        outlook: _Outlook,
+        cells: Sequence[_Cell],
+        asked: Sequence[Asked],
+        work: Work,
+        posterior: Posterior,
+        pending: Sequence[Choice],
+    ) -> None:
+        self._outlook = outlook
+        self._wanted = np.array([c.goal.wanted for c in cells])
+        self._floor = np.array([c.goal.variance for c in cells]) / DEEPEST**2
+        self._bracketed = np.array([c.goal.bracketed for c in cells])
+        self._real = np.zeros(outlook.noise.shape, dtype=bool)
+        self._work = np.ones(outlook.noise.shape)
+        self.owed = np.zeros(len(cells), dtype=np.int64)
+        self.room = np.full(len(cells), 10**9)
+        for place, cell in enumerate(cells):
+            ask = asked[cell.goal.i]
+            self._real[place, : len(cell.n)] = True
+            self._work[place, : len(cell.n)] = [work(ask.d, n, ask.k) for n in cell.n]
+            own = sum(t.trials for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k))
+            flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
+            self.owed[place] = max(0, OWN_TRIALS - own - flying)
+            if not cell.goal.bracketed:
+                self.room[place] = WIDE_TRIALS - flying
 
+    def best(self, gains: Array) -> tuple[int, int]:
+        """The candidate of largest gain."""
+        at = int(np.argmax(np.where(self._real, gains, -1.0)))
+        return at // gains.shape[1], at % gains.shape[1]
 
-def _gain(
-    outlook: _Outlook, excess: Array, open_goals: NDArray[np.bool_], own: Array, repeats: int
-) -> Array:
-    """Excess variance taken away by each candidate of an open cell; -1 for the others."""
-    taken = np.minimum(outlook.reductions(repeats), np.maximum(excess, 0.0)[:, None])
-    return np.where(open_goals[own], taken.sum(0), -1.0)
+    def next(self, left: int) -> tuple[int, int, int] | None:
+        """(cell, point, repeats), or None when nothing more is worth asking now."""
+        variances = self._outlook.variances
+        excess = variances - self._wanted
+        is_open = (excess > 0) & (variances > self._floor) & (self.room > 0)
+        wide = is_open & ~self._bracketed
+        if wide.any():
+            return (*self.best(self._gains(excess, wide, 1)), 1)
+        if is_open.any():
+            block = min(BLOCK, left)
+            single = self._gains(excess, is_open, 1) / self._work
+            several = self._gains(excess, is_open, block) / self._work
+            one, many = self.best(single), self.best(several)
+            if several[many] >= BLOCK_KEEPS * block * single[one]:
+                return (*many, block)
+            return (*one, 1)
+        lacking = (self.owed > 0) & (excess <= 0)
+        if lacking.any():
+            gains = np.where(lacking[:, None], self._outlook.shares(1), -1.0)
+            return (*self.best(gains), min(BLOCK, left))
+        return None
+
+    def _gains(self, excess: Array, of: NDArray[np.bool_], repeats: int) -> Array:
+        """Excess variance taken away by each candidate of these cells; -1 for the others."""
+        falls = self._outlook.shares(repeats)[:, :, None] * self._outlook.reach()[:, None, :]
+        gains = np.minimum(falls, np.maximum(excess, 0.0)).sum(2)
+        return np.where(of[:, None], gains, -1.0)
