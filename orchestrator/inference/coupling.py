@@ -27,12 +27,17 @@ Rows = NDArray[np.int64]
 MAX_SWEEPS = 24
 """Sweeps over the sites; typical problems settle in two to six."""
 
-SETTLED = 0.02
+SETTLED, UNSETTLED = 0.02, 0.3
 """Largest mismatch between a Gaussian mean and the exact tilted one, in standard deviations, at
-which the iteration ends. Comparing sweeps instead would take a run to the nodes' edge for rest."""
+which the iteration ends for the likeliest setting (less likely ones may be rougher by the root of
+the odds against them), and above which a result is not used. Comparing sweeps instead would take a
+run to the nodes' edge for rest."""
 
 SHARES = (1.0, *[0.8] * 5, *[0.5] * 8, *[0.3] * 10)
 """Share of the new sites taken in each sweep: sites that swing are led in gently. By hand."""
+
+TRUSTED, HOPELESS = 2, 14.0
+"""From this sweep on a setting whose evidence is this many nats behind the best is given up."""
 
 STRAY = 0.1
 """Chance that a cell's success curve has a form of its own. Chosen by hand."""
@@ -168,12 +173,16 @@ def couple(
     tables: Sequence[Table],
     observed: Rows,
     form_weights: Array,
+    *,
+    log_weights: Array,
     start: Pairs | None = None,
+    sweeps: int = MAX_SWEEPS,
 ) -> Coupled:
     """The posterior of H settings over C cells: prior mean (2C,) and covariance (H, 2C, 2C).
 
-    `tables` are those of the `observed` cells; `form_weights`: (F,), summing to 1; `start`: sites
-    (H, O) to begin with. Settings leave the iteration one by one as they settle.
+    `tables` are those of the `observed` cells; `form_weights`: (F,), summing to 1; `log_weights`:
+    (H,), the settings' own; `start`: sites (H, O) to begin with; `sweeps`: most sweeps. Settings
+    leave the iteration one by one as they settle, or as they fall hopelessly behind.
     """
     settings, cells = len(covariance), len(mean) // 2
     own = np.concatenate([observed, observed + cells])
@@ -183,7 +192,7 @@ def couple(
     log_evidence, apart = np.zeros(settings), np.zeros(settings)
     log_forms = np.zeros((settings, len(observed), len(form_weights)))
     active = np.arange(settings)
-    for sweep in range(MAX_SWEEPS + 1):
+    for sweep in range(sweeps + 1):
         if grids is None or not len(active):
             break
         site = sites.rows(active)
@@ -192,26 +201,29 @@ def couple(
         cavity = marginal.less(site)
         words = words_of_others(log_forms[active], form_weights)
         tilted = tilt(cavity, words, grids)
-        fresh_forms = messages(tilted.log_form, form_weights)
-        gap = _mismatch(centre, tilted)
-        gap = np.maximum(gap, _form_mismatch(log_forms[active], fresh_forms))
-        log_forms[active] = fresh_forms
-        done = (gap < SETTLED) | (sweep == MAX_SWEEPS)
-        if done.any():
-            bonus = cavity.log_partition() - marginal.log_partition()
-            pull = np.concatenate([site.m, site.l], axis=1)
-            evidence = 0.5 * ((pull * centre).sum(1) - log_determinant) + bonus.sum(1)
-            evidence += _log_mean(log_forms[active].sum(1), form_weights)
-            log_evidence[active[done]], apart[active[done]] = evidence[done], gap[done]
-        sites.put(
-            active[~done],
-            site.toward(_sites(tilted, cavity), SHARES[min(sweep, len(SHARES) - 1)]).rows(
-                np.flatnonzero(~done)
-            ),
+        fresh = messages(tilted.log_form, form_weights)
+        apart[active] = _mismatch(centre, tilted, log_forms[active], fresh)
+        log_forms[active] = fresh
+        pull = np.concatenate([site.m, site.l], axis=1)
+        bonus = cavity.log_partition() - marginal.log_partition()
+        log_evidence[active] = (
+            0.5 * ((pull * centre).sum(1) - log_determinant)
+            + bonus.sum(1)
+            + _log_mean(fresh.sum(1), form_weights)
         )
-        active = active[~done]
-    unsettled = apart >= SETTLED
-    log_evidence[unsettled] = -apart[unsettled] if unsettled.all() else -np.inf
+        going = np.full(len(active), sweep < sweeps)
+        if sweep >= TRUSTED:
+            behind = (log_evidence + log_weights).max() - (log_evidence + log_weights)[active]
+            allowed = SETTLED * np.exp(np.minimum(behind, HOPELESS) / 2)
+            going &= (behind < HOPELESS) & (apart[active] > allowed)
+        better = site.toward(_sites(tilted, cavity), SHARES[min(sweep, len(SHARES) - 1)])
+        sites.put(active[going], better.rows(np.flatnonzero(going)))
+        active = active[going]
+    unsettled = apart > UNSETTLED
+    if unsettled.all():
+        log_evidence = -apart
+    elif sweeps == MAX_SWEEPS:
+        log_evidence[unsettled] = -np.inf
     whole = Pairs.zero((settings, cells))
     for part, known in zip(whole.parts(), sites.parts(), strict=True):
         part[:, observed] = known
@@ -285,12 +297,18 @@ def _natural(mean_m: Array, mean_l: Array, var_m: Array, cov: Array, var_l: Arra
     return Pairs(mm, ml, ll, mm * mean_m + ml * mean_l, ml * mean_m + ll * mean_l)
 
 
-def _mismatch(centre: Array, tilted: Tilted) -> Array:
-    """Largest gap between Gaussian and tilted means, for each setting: (H,)."""
+def _mismatch(centre: Array, tilted: Tilted, forms: Array, fresh: Array) -> Array:
+    """How far each setting is from rest: (H,).
+
+    The largest gap between Gaussian and tilted means, in standard deviations, or change of a form's
+    chances.
+    """
     count = centre.shape[1] // 2
     gap_m = (centre[:, :count] - tilted.mean_m) / np.sqrt(tilted.var_m)
     gap_l = (centre[:, count:] - tilted.mean_l) / np.sqrt(tilted.var_l)
-    return np.asarray(np.maximum(np.abs(gap_m), np.abs(gap_l)).max(1))
+    turned = _normalised(forms.sum(1)) - _normalised(fresh.sum(1))
+    gaps = np.concatenate([gap_m, gap_l, turned], axis=1)
+    return np.asarray(np.abs(gaps).max(1))
 
 
 # forms: a discrete unknown shared by all cells, from which each may stray
@@ -325,12 +343,6 @@ def messages(log_form: Array, form_weights: Array) -> Array:
     own = np.exp(log_form - top)
     stray = (own @ form_weights)[..., None]
     return np.asarray(top + np.log((1 - STRAY) * own + STRAY * stray))
-
-
-def _form_mismatch(before: Array, after: Array) -> Array:
-    """Largest change of what any cell says of a form against another: (H,)."""
-    a, b = _normalised(before.sum(1)), _normalised(after.sum(1))
-    return np.asarray(np.abs(a - b).max(-1))
 
 
 # one cell: likelihood times what others say, on nodes

@@ -23,7 +23,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference.coupling import Coupled, Pairs, couple
+from orchestrator.inference.coupling import MAX_SWEEPS, Coupled, Pairs, couple
 from orchestrator.inference.likelihood import Counts, Table, Word, tabulated
 from orchestrator.inference.link import FORMS, admissible
 from orchestrator.inference.posterior import Posterior
@@ -36,8 +36,11 @@ SCOUTS = (1, 5)
 """Scales of the first pass, which only finds out where the cells' masses are: a law that holds
 and one that does not."""
 
-LAYINGS = 4
-"""Most times that tables are laid; two are usual."""
+SCOUTING = 3
+"""Sweeps before tables are laid again."""
+
+LAYINGS = 6
+"""Most times that tables are laid again; two or three are usual."""
 
 
 def fit(
@@ -150,31 +153,38 @@ def _settled(
         Word.rounded(believed.mean[c], spreads[c], believed.mean[c + len(data)], spreads[c + len(data)])
         for c in range(len(data))
     ]
+    log_weights = np.log(SCALE_WEIGHTS)
     start: Pairs | None = None
-    for laying in range(LAYINGS):
+    laying, moved = 0, True
+    while True:
         tables = tuple(
             tabulated(own, *ends, word, level)
             for own, ends, word in zip(data, believed.reach.tolist(), words, strict=True)
         )
+        last = laying == LAYINGS or not moved
         coupled = couple(
             believed.mean,
             believed.covariance[scales],
             [tables[place] for place in observed],
             observed,
             form_weights,
-            start,
+            log_weights=log_weights[scales],
+            start=start,
+            sweeps=MAX_SWEEPS if last else SCOUTING,
         )
-        logs = coupled.log_evidence + np.log(np.array(SCALE_WEIGHTS)[scales])
+        logs = coupled.log_evidence + log_weights[scales]
         weights = np.exp(logs - logs.max())
         weights /= weights.sum()
+        if last:
+            return coupled, weights, tables
         fresh = _words(coupled, weights, believed.mean)
-        moved = any(_is_far(a, b) for a, b in zip(words, fresh, strict=True))
-        if laying and not moved:
-            break
-        words = [b if _is_far(a, b) else a for a, b in zip(words, fresh, strict=True)]
-        start = coupled.sites.rows(np.full(len(every), int(np.argmax(weights))) if not laying else every)
-        scales = every
-    return coupled, weights, tables
+        moves = [_is_far(a, b) for a, b in zip(words, fresh, strict=True)]
+        words = [b if move else a for a, b, move in zip(words, fresh, moves, strict=True)]
+        moved = any(moves)
+        start = coupled.sites
+        if len(scales) < len(every):
+            start, scales, moved = start.rows(every * 0 + int(np.argmax(weights))), every, True
+        laying += 1
 
 
 def _words(coupled: Coupled, weights: Array, mean: Array) -> list[Word]:

@@ -72,7 +72,14 @@ def test_two_thresholds_agree_with_sums_over_all_four_unknowns():
     tables = [clean_table(own, centre) for own, centre in zip(data, (3.0, 4.2), strict=True)]
     for scale in (1, 5):
         covariance = believed.covariance[[scale]]
-        mine = couple(believed.mean, covariance, tables, np.array([0, 1]), np.ones(1))
+        mine = couple(
+            believed.mean,
+            covariance,
+            tables,
+            np.array([0, 1]),
+            np.ones(1),
+            log_weights=np.zeros(1),
+        )
         ranges = [(2.0, 4.0), (3.2, 5.2)], [(-1.0, 5.5), (-1.0, 5.5)]
         means, spreads, evidence = brute.two_cells(
             believed.mean, covariance[0], FORMS[0], 0.5, data, *ranges
