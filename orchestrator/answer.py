@@ -7,18 +7,27 @@ finished sweep can be judged again at another level without training.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
+from orchestrator.inference.best import Best, best, is_settled
 from orchestrator.inference.law import fit_law
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.psychometric import fit
 from orchestrator.inference.threshold import Asked, Interval, Law, Tally, Threshold
 from orchestrator.plan.asks import ArmTally
 from orchestrator.spec import Arm, ExperimentSpec
+from orchestrator.spec.tuning import MOST_SETTINGS
+
+MOST_FITTED = 24
+"""Settings of an Optuna search that get a threshold of their own, each a fit of its curve. Chosen
+by hand, for seconds."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,25 @@ class Curve(Protocol):
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another setting of a tuned learner at the same (d, k), by its own trials alone.
+
+    `contends` says that it may yet be the best one.
+    """
+
+    tuned: Mapping[str, Any]
+    threshold: Threshold
+    contends: bool
+
+
+@dataclass(frozen=True)
 class FoundThreshold:
-    """A threshold with what stands beside it in tables and pictures."""
+    """A threshold with what stands beside it in tables and pictures.
+
+    For a tuned learner it is the threshold at the best of the settings that were tried, with an
+    interval that bears the choice (`inference.best`); trials, tallies and curve are those of the
+    chosen setting, `tuned`, alone. `rivals` are the other settings, best first.
+    """
 
     asked: Asked
     threshold: Threshold
@@ -66,6 +92,7 @@ class FoundThreshold:
     theory_kind: str | None = None
     theory_source: str | None = None
     tuned: Mapping[str, Any] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,13 +186,7 @@ def answer(spec: ExperimentSpec, heading: Heading, rows: Sequence[TrialRow]) -> 
 
 
 def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> ArmAnswer:
-    own = [row for row in rows if row.arm == arm.index]
-    groups: dict[str, list[TrialRow]] = {}
-    for row in own:
-        groups.setdefault(canonical_json(dict(row.tuned)), []).append(row)
-    settings = [_thresholds(spec, arm, groups[name]) for name in sorted(groups)]
-    settings = settings or [_thresholds(spec, arm, [])]
-    found = [_best(candidates) for candidates in zip(*settings, strict=True)]
+    found = _thresholds(spec, arm, [row for row in rows if row.arm == arm.index])
     measured = [one.threshold for one in found]
     return ArmAnswer(
         target=arm.target.settings,
@@ -180,43 +201,81 @@ def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> Arm
 
 
 def _thresholds(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> list[FoundThreshold]:
-    """Every asked threshold of the learner as set in `rows`, which share their tuned fields."""
-    asked, tallies = spec.asked(arm), _tallies(rows)
-    posterior = _fitted(spec, asked, tallies)
+    """Every asked threshold of an arm, at its best setting; settings are never pooled."""
+    asked = spec.asked(arm)
+    settings = _settings(spec, arm, [(row.tuned, row) for row in rows])
+    tallies = [_tallies(own) for _, own in settings]
+    posteriors = [_fitted(spec, asked, own) for own in tallies]
     found = []
     for index, one in enumerate(asked):
-        theory = spec.theory_at(arm, one.d, one.k)
+        theory, answer = spec.theory_at(arm, one.d, one.k), best(posteriors, index)
+        chosen = answer.chosen
         found.append(
             FoundThreshold(
                 asked=one,
-                threshold=posterior.threshold(index),
-                tallies=tuple(t for t in tallies if (t.d, t.k) == (one.d, one.k)),
-                curve=posterior.curve(index),
+                threshold=answer.threshold,
+                tallies=tuple(t for t in tallies[chosen] if (t.d, t.k) == (one.d, one.k)),
+                curve=posteriors[chosen].curve(index),
                 theory=theory.n_star if theory else None,
                 theory_kind=theory.kind if theory else None,
                 theory_source=theory.source if theory else None,
-                tuned=rows[0].tuned if rows else {},
+                tuned=settings[chosen][0],
+                rivals=_rivals([setting for setting, _ in settings], posteriors, index, answer),
             )
         )
     return found
 
 
-def _best(candidates: Sequence[FoundThreshold]) -> FoundThreshold:
-    """The setting that needs the fewest examples; without a threshold, the one tried most."""
-    found = [one for one in candidates if one.threshold.n_star is not None]
-    if found:
-        return min(found, key=lambda one: one.threshold.n_star or math.inf)
-    return max(candidates, key=lambda one: one.threshold.trials)
+def _settings(
+    spec: ExperimentSpec, arm: Arm, tuned: Sequence[tuple[Mapping[str, Any], _T]]
+) -> list[tuple[Mapping[str, Any], list[_T]]]:
+    """Every setting with what belongs to it: those tried, and those to be tried, in a fixed order.
+
+    Of the settings of an Optuna search, which tries each at few points, the `MOST_FITTED` that were
+    tried most.
+    """
+    begun = spec.candidates(arm) if spec.tune else ()
+    names: dict[str, Mapping[str, Any]] = {canonical_json(one): one for one in begun}
+    groups: dict[str, list[_T]] = {name: [] for name in names}
+    for setting, one in tuned:
+        name = canonical_json(dict(setting))
+        names.setdefault(name, setting)
+        groups.setdefault(name, []).append(one)
+    kept = sorted(names, key=lambda name: (-len(groups[name]), name))
+    if spec.search.kind == "optuna":
+        kept = kept[:MOST_FITTED]
+    return [(names[name], groups[name]) for name in sorted(kept)] or [({}, [])]
+
+
+def _rivals(
+    settings: Sequence[Mapping[str, Any]],
+    posteriors: Sequence[Posterior],
+    index: int,
+    answer: Best,
+) -> tuple[Rival, ...]:
+    others = [
+        Rival(setting, posterior.threshold(index), place in answer.contenders)
+        for place, (setting, posterior) in enumerate(zip(settings, posteriors, strict=True))
+        if place != answer.chosen
+    ]
+    return tuple(sorted(others, key=lambda one: one.threshold.n_star or math.inf))
 
 
 def _fitted(spec: ExperimentSpec, asked: Sequence[Asked], tallies: Sequence[Tally]) -> Posterior:
-    return fit(
-        asked,
-        tallies,
-        level=spec.search.level,
-        confidence=spec.search.confidence,
-        tolerance=spec.search.tolerance,
-    )
+    search = spec.search
+    return _fit(tuple(asked), tuple(tallies), search.level, search.confidence, search.tolerance)
+
+
+@lru_cache(maxsize=MOST_SETTINGS)
+def _fit(
+    asked: tuple[Asked, ...],
+    tallies: tuple[Tally, ...],
+    level: float,
+    confidence: float,
+    tolerance: float,
+) -> Posterior:
+    """Kept, because a running sweep is looked at often and few of its settings change meanwhile."""
+    return fit(asked, tallies, level=level, confidence=confidence, tolerance=tolerance)
 
 
 def thresholds_now(
@@ -225,17 +284,19 @@ def thresholds_now(
     """Every threshold from counts alone, and whether it is settled: a look at a running sweep."""
     found: list[tuple[Threshold, bool]] = []
     for arm in spec.arms:
+        own = [(one.tuned, _counted(one)) for one in tallies if one.arm == arm.index]
         asked = spec.asked(arm)
-        counts = [
-            Tally(one.point.d, one.point.k, one.point.n, one.successes, one.trials, one.gaps)
-            for one in tallies
-            if one.arm == arm.index
-        ]
-        posterior = _fitted(spec, asked, counts)
+        posteriors = [_fitted(spec, asked, counts) for _, counts in _settings(spec, arm, own)]
         found.extend(
-            (posterior.threshold(index), posterior.settled(index)) for index in range(len(asked))
+            (best(posteriors, index).threshold, is_settled(posteriors, index))
+            for index in range(len(asked))
         )
     return found
+
+
+def _counted(one: ArmTally) -> Tally:
+    point = one.point
+    return Tally(point.d, point.k, point.n, one.successes, one.trials, one.gaps)
 
 
 def _tallies(rows: Sequence[TrialRow]) -> list[Tally]:

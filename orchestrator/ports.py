@@ -12,6 +12,7 @@ from orchestrator.domain.trial import Result, Trial
 from orchestrator.plan.asks import ArmTally, Ask
 from orchestrator.plan.explain import Attempt
 from orchestrator.plan.facts import Finished, Lost, Pack, SlotsAre
+from orchestrator.plan.reuse import Reusable, Wanted
 
 __all__ = [
     "ArmTally",
@@ -58,9 +59,10 @@ class Executor(Protocol):
 class Proposer(Protocol):
     """Decides, round by round, what to try next.
 
-    A proposal is a pure function of the experiment (its seed included), the round's number, the
-    tallies of all rounds up to `number - 2` and the asks of round `number - 1`. It must not depend
-    on arrival order, time, or on what this object was asked before.
+    A proposer is made for one sweep, from its experiment and its reusable trials as `Tracker` noted
+    them. A proposal is a pure function of those (the seed is in the experiment), the round's
+    number, the tallies of all rounds up to `number - 2` and the asks of round `number - 1`. It must
+    not depend on arrival order, time, or on what this object was asked before.
     """
 
     def propose(
@@ -146,6 +148,14 @@ class Tracker(Protocol):
 
         Trials that have a result already (by any sweep) become cached members. Recording the same
         round again does nothing.
+        """
+
+    def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
+        """Trials of the store with a result that the open sweep may ask for, by arm and point.
+
+        The first call for a sweep finds them and notes them; every later one, by this driver or the
+        next, returns the note, whatever the store has learnt since. A sweep whose rounds began
+        without a note has none.
         """
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:

@@ -4,11 +4,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.api.places import Place
+from orchestrator.api.reading import reader_of
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin, load_entry_points, load_file, scan
 from orchestrator.domain.target import Target
+from orchestrator.errors import Unreachable
 from orchestrator.plan.outline import Outline
 from orchestrator.plan.outline import outline as _outline
+from orchestrator.plan.reuse import Reusable, wanted
 from orchestrator.spec import ExperimentSpec, load
 
 
@@ -37,6 +41,21 @@ def kind_named(family: str, kind: str) -> type[Plugin]:
     return (Target if family == "target" else Learner).kind_named(kind)
 
 
-def outline(spec: ExperimentSpec, slots: int | None = None) -> Outline:
-    """What would run on that many slots (one per core of this machine); trains nothing."""
-    return _outline(spec, slots or os.cpu_count() or 1)
+def outline(spec: ExperimentSpec, slots: int | None = None, place: Place | None = None) -> Outline:
+    """What would run on that many slots (one per core of this machine), and what is stored of it.
+
+    Trains nothing and writes nothing.
+    """
+    return _outline(spec, slots or os.cpu_count() or 1, _reusable(spec, place))
+
+
+def _reusable(spec: ExperimentSpec, place: Place | None) -> list[Reusable] | None:
+    try:
+        reader = reader_of(place)
+    except Unreachable:
+        return None
+    try:
+        found: list[Reusable] = reader.reusable(wanted(spec), spec.seed)
+        return found
+    finally:
+        reader.close()

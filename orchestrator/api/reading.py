@@ -14,6 +14,7 @@ from orchestrator.errors import (
     RequestError,
     UnknownSweep,
 )
+from orchestrator.plan.expansion import fields_of
 from orchestrator.plan.explain import explain_sweep, explain_trial
 from orchestrator.ports import (
     Attempt,
@@ -189,8 +190,7 @@ def _row(spec: ExperimentSpec, member: Member) -> TrialRow:
     trial, settled = member.trial, member.settled
     assert settled is not None
     result = settled.result
-    chosen = trial.cell.learner.settings
-    usual: Mapping[str, Any] = spec.arms[member.arm].learner.settings
+    names = spec.tuned_fields(spec.arms[member.arm])
     return TrialRow(
         key=trial.key,
         arm=member.arm,
@@ -205,7 +205,7 @@ def _row(spec: ExperimentSpec, member: Member) -> TrialRow:
         attempt=settled.attempt,
         cached=member.state == "cached",
         reasons=settled.reasons,
-        tuned={name: value for name, value in chosen.items() if usual.get(name) != value},
+        tuned=fields_of(trial.cell.target, trial.cell.learner, names),
     )
 
 

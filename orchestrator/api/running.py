@@ -19,6 +19,7 @@ from orchestrator.errors import (
     RequestError,
     Unreachable,
 )
+from orchestrator.plan.reuse import wanted
 from orchestrator.ports import (
     Executor,
     SweepRecord,
@@ -62,7 +63,6 @@ def run(
     from orchestrator.search import proposer_for
     from orchestrator.tracking import open_tracker
 
-    proposer = proposer_for(spec)
     with ExitStack() as stack:
         # A cluster elsewhere can refuse and GPUs can be missing, so they are asked for before the
         # ledger hears of the sweep; a Ray of our own on CPUs only takes seconds to start, so the
@@ -74,13 +74,14 @@ def run(
         tracker = open_tracker(place.store, place.ledger)
         record = tracker.open(_record(spec, source, plugins))
         try:
+            reusable = tracker.reusable(wanted(spec), spec.seed)
             executor = executor or _executor(machine, spec, plugins)
             stack.callback(executor.close)
             sweep = Sweep(
                 spec,
                 tracker=tracker,
                 executor=executor,
-                proposer=proposer,
+                proposer=proposer_for(spec, reusable),
                 watch=_publishing(tracker, watch),
                 interrupted=interrupted,
             )

@@ -161,15 +161,20 @@ def _json(value: Any) -> None:
 @app.command()
 def plan(
     spec: SpecFile,
-    store: Anywhere = None,
+    store: Store = None,
+    ledger: Ledger = None,
     plugins: Plugins = None,
     settings: Settings = None,
     slots: Slots = None,
     shown: Shown = Format.TABLE,
 ) -> None:
-    """What would run: arms, cells, trials, predicted seconds and memory; trains nothing."""
+    """What would run: arms, cells, trials, predicted seconds and memory, and what is stored of it.
+
+    Trains nothing.
+    """
     api.load_plugins(plugins or [])
-    outline = api.outline(api.load_spec(spec, settings or []), slots)
+    place = api.Place.chosen(store, ledger)
+    outline = api.outline(api.load_spec(spec, settings or []), slots, place)
     if shown is Format.JSON:
         _json(outline.as_json())
     else:

@@ -169,11 +169,22 @@ def outline(plan: Outline) -> Iterator[RenderableType]:
     trials = f"{most}{plan.trials:,} trials" if plan.trials is not None else "trials without limit"
     seconds = f", {most}about {plan.seconds:,.0f} s" if plan.seconds is not None else ""
     yield Text(f"{trials}{seconds} on {plan.slots} slots; nothing was trained")
+    yield Text(_reusable(plan))
     if plan.round_that_fills:
         yield Text(
             f"rounds are too small for {plan.slots} slots; "
             f"search.round = {plan.round_that_fills} fills them"
         )
+
+
+def _reusable(plan: Outline) -> str:
+    """What the store has of a plan's trials already."""
+    if plan.reusable is None:
+        return "the store cannot be reached, so what it has of these trials is not known"
+    if plan.is_exact:
+        return f"{plan.reusable:,} of them are in the store and need no training"
+    free = ", beside max_trials" if plan.search == "threshold" and plan.trials else ""
+    return f"{plan.reusable:,} trials in the store can be reused at no cost{free}"
 
 
 def sweeps(records: Sequence[SweepRecord]) -> RenderableType:

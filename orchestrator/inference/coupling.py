@@ -63,22 +63,27 @@ class Pairs:
         return Pairs(*(part[active] for part in self.parts()))
 
     def put(self, active: Rows, other: "Pairs") -> None:
+        """Replace some settings in place."""
         for mine, theirs in zip(self.parts(), other.parts(), strict=True):
             mine[active] = theirs
 
     def parts(self) -> tuple[Array, ...]:
+        """The five arrays, precisions first."""
         return self.mm, self.ml, self.ll, self.m, self.l
 
     def less(self, other: "Pairs") -> "Pairs":
+        """Divided by another."""
         pairs = zip(self.parts(), other.parts(), strict=True)
         return Pairs(*(mine - theirs for mine, theirs in pairs))
 
     def toward(self, other: "Pairs", share: float) -> "Pairs":
+        """A share of the way to another."""
         pairs = zip(self.parts(), other.parts(), strict=True)
         return Pairs(*((1 - share) * mine + share * theirs for mine, theirs in pairs))
 
     @property
     def determinant(self) -> Array:
+        """Determinants of the precisions."""
         return np.maximum(self.mm * self.ll - self.ml**2, 1e-300)
 
     def moments(self) -> tuple[Array, Array]:
@@ -241,9 +246,7 @@ def couple(
     )
 
 
-def _extended(
-    within: Array, across: Array, covariance: Array, sites: Pairs
-) -> tuple[Array, Array]:
+def _extended(within: Array, across: Array, covariance: Array, sites: Pairs) -> tuple[Array, Array]:
     """Mean and covariance over all cells, from sites on the observed ones."""
     weighted = _weighted(across, sites)
     inner = _weighted(within, sites)
@@ -259,7 +262,7 @@ def _extended(
 
 
 def _weighted(left: Array, sites: Pairs) -> Array:
-    """left (H, X, 2O) times the sites' block-diagonal precision (H, 2O, 2O)."""
+    """`left` (H, X, 2O) times the sites' block-diagonal precision (H, 2O, 2O)."""
     count = sites.mm.shape[1]
     m, l = left[:, :, :count], left[:, :, count:]
     return np.concatenate(

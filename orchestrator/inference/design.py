@@ -18,7 +18,6 @@ them), and nothing is asked beyond the tolerance.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +25,13 @@ from scipy.special import ndtri
 
 from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, around
 from orchestrator.inference.posterior import Atoms, Posterior
-from orchestrator.inference.threshold import Asked, Choice, Tally
+from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
 from orchestrator.inference.verdict import OWN_TRIALS
 
 Array = NDArray[np.float64]
 Work = Callable[[int, int, int], float]
 AtHand = Callable[[int, int, int], int]
-Aim = Literal["thresholds", "exponents"]
+"""Trials at (d, n, k), of those to be asked next, that cost nothing."""
 
 ATOMS = 256
 """Atoms of each cell. Doubling them changes gains by about 3%."""
@@ -56,6 +55,13 @@ BLOCK = 4
 
 BLOCK_KEEPS = 0.75
 """A block is asked when it gains at least this share of as many first trials. Chosen by hand."""
+
+AT_HAND = 0.01
+"""Work of a trial that costs nothing, as a share of what it would be: its place in a round is not
+free. Chosen by hand."""
+
+LOOKED_AT = 4096
+"""Integers around a crossing that are looked through for trials at hand off the ladder."""
 
 AIM = 0.9
 """Share of the tolerance that is aimed at, so that rounds do not end just short of it."""
@@ -95,29 +101,43 @@ def choose(
     trials: int,
     work: Work,
     tolerance: float,
+    at_hand: AtHand | None = None,
+    aim: Aim = "thresholds",
 ) -> list[Choice]:
     """One round of at most `trials` trials; empty when every threshold is settled.
 
     `posterior` was fitted to `asked` and `tallies`; `pending` are choices in flight. `work` is the
-    nominal work of one trial at (d, n, k). At least one choice comes back while anything is
-    unsettled. The same values give the same round.
+    nominal work of one trial at (d, n, k), of which next to nothing is left where one is `at_hand`;
+    points at hand are considered though no rung lies there. With aim `exponents` the trials go
+    where they narrow the exponents of d and k most, and `tolerance` bounds half the width of those
+    intervals. At least one choice comes back while anything is unsettled. The same values give the
+    same round.
     """
-    unsettled = [i for i in range(len(asked)) if not posterior.settled(i)]
+    for_exponents = aim == "exponents"
+    unsettled = [i for i in range(len(asked)) if for_exponents or not posterior.settled(i)]
     if not unsettled or trials < 1:
         return []
-    cells = [_cell(posterior, i, pending, tolerance) for i in unsettled]
+    cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in unsettled]
     outlook = _Outlook(posterior, cells)
     for choice in pending:
         outlook.expect(choice)
-    return _greedy(outlook, cells, asked, trials, work, posterior, pending)
+    prices = _prices(asked, cells, work, at_hand)
+    goals = _exponents(posterior, cells, tolerance) if for_exponents else _thresholds(cells)
+    return _greedy(_Picker(outlook, cells, goals, prices, posterior, pending), asked, trials)
 
 
-def _cell(posterior: Posterior, i: int, pending: Sequence[Choice], tolerance: float) -> _Cell:
+def _cell(
+    posterior: Posterior,
+    i: int,
+    pending: Sequence[Choice],
+    tolerance: float,
+    at_hand: AtHand | None,
+) -> _Cell:
     ask = posterior.asked[i]
     atoms = posterior.atoms(posterior.cell(i), ATOMS)
     target = _target(ask, atoms)
     goal = _goal(posterior, i, target, tolerance)
-    n = _rungs(posterior, goal, tolerance)
+    n = _rungs(posterior, goal, tolerance, at_hand)
     flying = tuple(sorted({c.n for c in pending if (c.d, c.k) == (ask.d, ask.k)}))
     chances = posterior.success(np.log(np.array([*n, *flying], dtype=np.float64)), atoms)
     values = np.column_stack([target, chances])
@@ -165,18 +185,71 @@ def _goal(posterior: Posterior, i: int, target: Array, tolerance: float) -> _Goa
     return _Goal(i, variance, wanted, math.sqrt(variance) < BRACKETED * width)
 
 
-def _rungs(posterior: Posterior, goal: _Goal, tolerance: float) -> list[int]:
-    """Candidate n: rungs where the threshold may lie, thinned evenly over its distribution."""
+def _rungs(
+    posterior: Posterior, goal: _Goal, tolerance: float, at_hand: AtHand | None
+) -> list[int]:
+    """Candidate n, ascending: rungs where the threshold may lie, thinned evenly over its
+    distribution, and as many n of trials at hand.
+    """
     ask = posterior.asked[goal.i]
     slope = math.exp(posterior.log_slope(goal.i))
     low, high = posterior.quantile(goal.i, 0.02), posterior.quantile(goal.i, 0.98)
     start, end = math.exp(low - 1.5 / slope), math.exp(high + 1.5 / slope)
     every = goal.bracketed and 4.4 / slope < NARROW_RUNGS * RUNG
     ladder = around(ask.low, ask.high, start, end, fine=tolerance < FINE_TOLERANCE, every=every)
-    if len(ladder) > CANDIDATES:
-        at = np.linspace(0, len(ladder) - 1, CANDIDATES).round().astype(int)
-        ladder = ladder[np.unique(at)]
-    return [int(n) for n in ladder]
+    chosen = set(_thinned(ladder.tolist()))
+    if at_hand is not None:
+        first, last = int(ladder[0]), int(ladder[-1])
+        looked = range(first, last + 1) if last - first < LOOKED_AT else ladder.tolist()
+        chosen.update(_thinned([n for n in looked if at_hand(ask.d, n, ask.k) > 0]))
+    return sorted(chosen)
+
+
+def _thinned(values: Sequence[int]) -> list[int]:
+    if len(values) <= CANDIDATES:
+        return list(values)
+    at = np.linspace(0, len(values) - 1, CANDIDATES).round().astype(int)
+    return [values[place] for place in np.unique(at)]
+
+
+def _prices(
+    asked: Sequence[Asked], cells: Sequence[_Cell], work: Work, at_hand: AtHand | None
+) -> list[list[tuple[float, bool]]]:
+    """Of each candidate of each cell: nominal work of a trial, and whether one is at hand."""
+    rows = []
+    for cell in cells:
+        d, k = asked[cell.goal.i].d, asked[cell.goal.i].k
+        free = [at_hand is not None and at_hand(d, n, k) > 0 for n in cell.n]
+        rows.append([(work(d, n, k), own) for n, own in zip(cell.n, free, strict=True)])
+    return rows
+
+
+@dataclass(frozen=True)
+class _Goals:
+    """What is wanted: variances of linear functionals of the cells' thresholds.
+
+    `rows`: (goals, cells); `wanted`: (goals,). `own` says that goal j is cell j's threshold, for
+    which alone that cell is tried.
+    """
+
+    rows: Array
+    wanted: Array
+    own: bool
+
+
+def _thresholds(cells: Sequence[_Cell]) -> _Goals:
+    return _Goals(np.eye(len(cells)), np.array([cell.goal.wanted for cell in cells]), own=True)
+
+
+def _exponents(posterior: Posterior, cells: Sequence[_Cell], tolerance: float) -> _Goals:
+    """The exponents of d and k: least-squares coefficients of log n_star on log d and log k."""
+    places = [posterior.asked[cell.goal.i] for cell in cells]
+    logs = np.log([[float(ask.d), float(ask.k)] for ask in places])
+    varying = np.ptp(logs, axis=0) > 0
+    columns = np.column_stack([np.ones(len(cells)), logs[:, varying]])
+    rows = np.linalg.pinv(columns, rcond=1e-6)[1:]
+    z = float(ndtri((1 + posterior.confidence) / 2))
+    return _Goals(rows, np.full(len(rows), (AIM * tolerance / z) ** 2), own=False)
 
 
 class _Outlook:
@@ -215,9 +288,11 @@ class _Outlook:
         whole = (chances + self.noise / repeats + 1e-12) * (self.own[:, 0, 0][:, None] + 1e-300)
         return np.asarray(np.minimum(self.own[:, 0, 1:] ** 2 / whole, 1.0))
 
-    def reach(self) -> Array:
-        """Fall of threshold j's variance for each unit of share taken in cell c: (c, j)."""
-        return np.asarray(self.between**2 / (self.variances[:, None] + 1e-300))
+    def reach(self, rows: Array) -> Array:
+        """Fall of the variance of functionals `rows` (goals, cells) of the thresholds for each
+        unit of share taken in a cell: (cells, goals).
+        """
+        return np.asarray((self.between @ rows.T) ** 2 / (self.variances[:, None] + 1e-300))
 
     def expect(self, choice: Choice) -> None:
         """Count a pending choice as done; one in a cell without a goal tells nothing here."""
@@ -227,7 +302,8 @@ class _Outlook:
     def add(self, cell: int, point: int, repeats: int) -> None:
         """Count `repeats` trials at a point as done."""
         share = float(self.shares(repeats)[cell, point])
-        told = share * self.reach()[cell] / (self.variances + 1e-300)
+        lost = share * self.between[cell] ** 2 / (self.variances[cell] + 1e-300)
+        told = lost / (self.variances + 1e-300)
         told[cell] = 0.0
         lead = self.own[:, :, 0]
         factor = told / (self.own[:, 0, 0] + 1e-300)
@@ -244,17 +320,8 @@ def _place(posterior: Posterior, cell: _Cell) -> tuple[int, int]:
     return ask.d, ask.k
 
 
-def _greedy(
-    outlook: _Outlook,
-    cells: Sequence[_Cell],
-    asked: Sequence[Asked],
-    trials: int,
-    work: Work,
-    posterior: Posterior,
-    pending: Sequence[Choice],
-) -> list[Choice]:
+def _greedy(picker: "_Picker", asked: Sequence[Asked], trials: int) -> list[Choice]:
     """The round: one block after another, until nothing is worth asking or it is full."""
-    picker = _Picker(outlook, cells, asked, work, posterior, pending)
     repeats: dict[tuple[int, int], int] = {}
     left = trials
     while left > 0:
@@ -262,19 +329,13 @@ def _greedy(
         if pick is None:
             break
         cell, point, count = pick
-        outlook.add(cell, point, count)
+        picker.take(cell, point, count)
         repeats[cell, point] = repeats.get((cell, point), 0) + count
-        picker.owed[cell] -= count
-        picker.room[cell] -= count
         left -= count
     if not repeats:
-        # what is in flight should settle everything; ask the least, so that the search goes on
-        repeats[picker.best(outlook.shares(1) * outlook.reach().sum(1)[:, None])] = 1
+        repeats[picker.least()] = 1
     return sorted(
-        (
-            Choice(asked[cells[c].goal.i].d, asked[cells[c].goal.i].k, cells[c].n[p], count)
-            for (c, p), count in repeats.items()
-        ),
+        (picker.choice(asked, cell, point, count) for (cell, point), count in repeats.items()),
         key=lambda choice: (choice.d, choice.k, choice.n),
     )
 
@@ -290,58 +351,85 @@ class _Picker:
         self,
         outlook: _Outlook,
         cells: Sequence[_Cell],
-        asked: Sequence[Asked],
-        work: Work,
+        goals: _Goals,
+        prices: Sequence[Sequence[tuple[float, bool]]],
         posterior: Posterior,
         pending: Sequence[Choice],
     ) -> None:
         self._outlook = outlook
-        self._wanted = np.array([c.goal.wanted for c in cells])
-        self._floor = np.array([c.goal.variance for c in cells]) / DEEPEST**2
+        self._cells = cells
+        self._goals = goals
+        self._floor = self._now(np.diag([c.goal.variance for c in cells])) / DEEPEST**2
         self._bracketed = np.array([c.goal.bracketed for c in cells])
         self._real = np.zeros(outlook.noise.shape, dtype=bool)
-        self._work = np.ones(outlook.noise.shape)
-        self.owed = np.zeros(len(cells), dtype=np.int64)
-        self.room = np.full(len(cells), 10**9)
-        for place, cell in enumerate(cells):
-            ask = asked[cell.goal.i]
-            self._real[place, : len(cell.n)] = True
-            self._work[place, : len(cell.n)] = [work(ask.d, n, ask.k) for n in cell.n]
+        self._work, self._free = np.ones(outlook.noise.shape), np.ones(outlook.noise.shape)
+        self._owed = np.zeros(len(cells), dtype=np.int64)
+        self._room = np.full(len(cells), 10**9)
+        for place, (cell, row) in enumerate(zip(cells, prices, strict=True)):
+            ask = posterior.asked[cell.goal.i]
+            count = len(cell.n)
+            self._real[place, :count] = True
+            self._free[place, :count] = [AT_HAND if free else 1.0 for _, free in row]
+            self._work[place, :count] = [work for work, _ in row]
             own = sum(t.trials for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k))
             flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
-            self.owed[place] = max(0, OWN_TRIALS - own - flying)
+            self._owed[place] = max(0, OWN_TRIALS - own - flying)
             if not cell.goal.bracketed:
-                self.room[place] = WIDE_TRIALS - flying
+                self._room[place] = WIDE_TRIALS - flying
 
-    def best(self, gains: Array) -> tuple[int, int]:
+    def next(self, left: int) -> tuple[int, int, int] | None:
+        """(cell, point, repeats), or None when nothing more is worth asking now."""
+        variances = self._now(self._outlook.between)
+        excess = variances - self._goals.wanted
+        goes_on = (excess > 0) & (variances > self._floor)
+        is_open = (goes_on if self._goals.own else np.any(goes_on)) & (self._room > 0)
+        wide = is_open & ~self._bracketed
+        if wide.any():
+            return (*self._best(self._gains(excess, wide, 1) / self._free), 1)
+        if is_open.any():
+            block = min(BLOCK, left)
+            price = self._work * self._free
+            single = self._gains(excess, is_open, 1) / price
+            several = self._gains(excess, is_open, block) / price
+            one, many = self._best(single), self._best(several)
+            if several[many] >= BLOCK_KEEPS * block * single[one]:
+                return (*many, block)
+            return (*one, 1)
+        lacking = (self._owed > 0) & (excess <= 0 if self._goals.own else True)
+        if lacking.any():
+            gains = np.where(lacking[:, None], self._outlook.shares(1), -1.0)
+            return (*self._best(gains), min(BLOCK, left))
+        return None
+
+    def least(self) -> tuple[int, int]:
+        """What to ask when what is in flight should settle everything, so that search goes on."""
+        falls = self._outlook.reach(self._goals.rows).sum(1)
+        return self._best(self._outlook.shares(1) * falls[:, None])
+
+    def take(self, cell: int, point: int, repeats: int) -> None:
+        """Count the block as asked."""
+        self._outlook.add(cell, point, repeats)
+        self._owed[cell] -= repeats
+        self._room[cell] -= repeats
+
+    def choice(self, asked: Sequence[Asked], cell: int, point: int, repeats: int) -> Choice:
+        """A block in terms of d, k and n."""
+        ask = asked[self._cells[cell].goal.i]
+        return Choice(ask.d, ask.k, self._cells[cell].n[point], repeats)
+
+    def _now(self, covariance: Array) -> Array:
+        """Variances of the goals: (goals,)."""
+        rows = self._goals.rows
+        return np.asarray(np.einsum("gi,ij,gj->g", rows, covariance, rows))
+
+    def _best(self, gains: Array) -> tuple[int, int]:
         """The candidate of largest gain."""
         at = int(np.argmax(np.where(self._real, gains, -1.0)))
         return at // gains.shape[1], at % gains.shape[1]
 
-    def next(self, left: int) -> tuple[int, int, int] | None:
-        """(cell, point, repeats), or None when nothing more is worth asking now."""
-        variances = self._outlook.variances
-        excess = variances - self._wanted
-        is_open = (excess > 0) & (variances > self._floor) & (self.room > 0)
-        wide = is_open & ~self._bracketed
-        if wide.any():
-            return (*self.best(self._gains(excess, wide, 1)), 1)
-        if is_open.any():
-            block = min(BLOCK, left)
-            single = self._gains(excess, is_open, 1) / self._work
-            several = self._gains(excess, is_open, block) / self._work
-            one, many = self.best(single), self.best(several)
-            if several[many] >= BLOCK_KEEPS * block * single[one]:
-                return (*many, block)
-            return (*one, 1)
-        lacking = (self.owed > 0) & (excess <= 0)
-        if lacking.any():
-            gains = np.where(lacking[:, None], self._outlook.shares(1), -1.0)
-            return (*self.best(gains), min(BLOCK, left))
-        return None
-
     def _gains(self, excess: Array, of: NDArray[np.bool_], repeats: int) -> Array:
         """Excess variance taken away by each candidate of these cells; -1 for the others."""
-        falls = self._outlook.shares(repeats)[:, :, None] * self._outlook.reach()[:, None, :]
+        reach = self._outlook.reach(self._goals.rows)
+        falls = self._outlook.shares(repeats)[:, :, None] * reach[:, None, :]
         gains = np.minimum(falls, np.maximum(excess, 0.0)).sum(2)
         return np.where(of[:, None], gains, -1.0)

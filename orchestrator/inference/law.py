@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import gammaln, logsumexp, ndtr, ndtri
 
+from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Interval, Law, Threshold
 
 Array = NDArray[np.float64]
@@ -116,6 +117,25 @@ def fit_law(
         prefactor=_prefactor(chosen, confidence),
         residuals=_residuals(chosen, found, y),
     )
+
+
+def exponents_settled(posterior: Posterior, tolerance: float) -> bool:
+    """Whether every apparent exponent is known to `tolerance`, half the width of its interval.
+
+    Every threshold has to be answered for on its own word. Where fewer than three are found and
+    all are settled, there is no exponent to wait for.
+    """
+    everything = range(len(posterior.asked))
+    if any(posterior.threshold(i).status == "undecided" for i in everything):
+        return False
+    law = fit_law(
+        [posterior.threshold(i) for i in everything],
+        confidence=posterior.confidence,
+        family="power",
+    )
+    if law is None:
+        return all(posterior.settled(i) for i in everything)
+    return all(one.high - one.low <= 2 * tolerance for one in law.exponents.values())
 
 
 def _observed(found: Sequence[Threshold]) -> tuple[Array, Array]:

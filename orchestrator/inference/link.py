@@ -62,9 +62,7 @@ def admissible(forms: Sequence[Form], level: float) -> tuple[Form, ...]:
         high = min(form.lapse_high, ROOM * (1.0 - level))
         known = merged.get((form.link, low, high))
         weight = form.weight + (known.weight if known else 0.0)
-        merged[form.link, low, high] = replace(
-            form, lapse_low=low, lapse_high=high, weight=weight
-        )
+        merged[form.link, low, high] = replace(form, lapse_low=low, lapse_high=high, weight=weight)
     return tuple(merged.values())
 
 

@@ -99,12 +99,12 @@ class Posterior:
     def gentler(self, i: int, log_slope: float) -> float:
         """Probability that log s < log_slope."""
         cell = self.cell(i)
-        return float(np.interp(log_slope, self.l.x[cell], self._l_cumulative[cell]))
+        return float(np.interp(log_slope, self.slopes.x[cell], self._l_cumulative[cell]))
 
     def log_slope(self, i: int, probability: float = 0.5) -> float:
         """Quantile of log s of the i-th asked threshold."""
         cell = self.cell(i)
-        return float(np.interp(probability, self._l_cumulative[cell], self.l.x[cell]))
+        return float(np.interp(probability, self._l_cumulative[cell], self.slopes.x[cell]))
 
     def spread(self, i: int) -> tuple[float, float]:
         """Posterior medians of the n at which success is 10% and 90%."""
@@ -175,7 +175,7 @@ class Posterior:
         shares = (np.arange(count) + 0.5) / count * cumulative[-1]
         chosen = np.searchsorted(cumulative, shares).clip(0, masses.size - 1)
         g, s, f = np.unravel_index(chosen, masses.shape)
-        return Atoms(self.m.x[cell][g], self.l.x[cell][s], f)
+        return Atoms(self.m.x[cell][g], self.slopes.x[cell][s], f)
 
     def masses(self, cell: int) -> Array:
         """One cell's probabilities at its nodes, for each form: (F, G, S), summing to 1."""
@@ -195,7 +195,7 @@ class Posterior:
         return _stacked([table.m for table in self.tables])
 
     @cached_property
-    def l(self) -> Nodes:
+    def slopes(self) -> Nodes:
         """Nodes of log s: (C, S)."""
         return _stacked([table.l for table in self.tables])
 
@@ -229,7 +229,7 @@ class Posterior:
 
     @cached_property
     def _l_cumulative(self) -> Array:
-        return distribution(self.l, np.einsum("h,chgs->cs", self.weights, self._by_setting))
+        return distribution(self.slopes, np.einsum("h,chgs->cs", self.weights, self._by_setting))
 
 
 def _stacked(rows: Sequence[Nodes]) -> Nodes:

@@ -2,8 +2,8 @@
 
 For cells x = (log d, log k), standardised to z:
 
-    m = log n_star ~ centre + beta . z + bend(z) + own,   bend ~ GP(0, bend^2 RBF), own ~ N(0, own^2)
-    l = log s      ~ a + b . z + own,                     own ~ N(0, OWN_SLOPE_SD^2)
+    m = log n_star ~ centre + beta . z + bend(z) + own,  bend ~ GP(0, bend^2 RBF), own ~ N(0, own^2)
+    l = log s      ~ a + b . z + own,                    own ~ N(0, OWN_SLOPE_SD^2)
 
 with Gaussian coefficients, so that given `bend` and `own` both are jointly Gaussian over the cells.
 The ranges that were asked are a hint, not a wall: they place the mean, with a wide spread.

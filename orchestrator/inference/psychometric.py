@@ -150,7 +150,9 @@ def _settled(
     scales = np.array(SCOUTS) if len(observed) else every
     spreads = np.sqrt(believed.covariance.max(0).diagonal())
     words = [
-        Word.rounded(believed.mean[c], spreads[c], believed.mean[c + len(data)], spreads[c + len(data)])
+        Word.rounded(
+            believed.mean[c], spreads[c], believed.mean[c + len(data)], spreads[c + len(data)]
+        )
         for c in range(len(data))
     ]
     log_weights = np.log(SCALE_WEIGHTS)

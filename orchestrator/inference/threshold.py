@@ -6,6 +6,9 @@ from typing import Literal
 
 Status = Literal["found", "below_range", "above_range", "not_sharp", "not_monotone", "undecided"]
 
+Aim = Literal["thresholds", "exponents"]
+"""What a search pins: every n_star, or how n_star grows with d and k."""
+
 
 @dataclass(frozen=True)
 class Asked:

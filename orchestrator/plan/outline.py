@@ -1,11 +1,14 @@
 """What would run: an experiment before anything is trained."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from orchestrator.domain.point import Point
 from orchestrator.plan.cost import FIRST_GUESS_S
+from orchestrator.plan.reuse import Reusable
 from orchestrator.spec import Arm, ExperimentSpec
 
 
@@ -28,6 +31,9 @@ class ArmOutline:
 class Outline:
     """A whole experiment. `trials` is exact for a grid, else the most the limits allow, or None.
 
+    `reusable` of a grid's trials are stored and need no training. Of other searches it is how many
+    stored trials they may come upon; those are no part of `max_trials` in a threshold search.
+    None where the store could not be asked. `seconds` are those of training what is not stored.
     `round_that_fills` is the `search.round` that would keep every slot busy, None when it does.
     """
 
@@ -36,6 +42,7 @@ class Outline:
     arms: tuple[ArmOutline, ...]
     trials: int | None
     is_exact: bool
+    reusable: int | None
     seconds: float | None
     slots: int
     round_that_fills: int | None
@@ -45,12 +52,16 @@ class Outline:
         return {"format": 1, **asdict(self)}
 
 
-def outline(spec: ExperimentSpec, slots: int) -> Outline:
-    """What `spec` would run on that many slots."""
+def outline(
+    spec: ExperimentSpec, slots: int, reusable: Sequence[Reusable] | None = None
+) -> Outline:
+    """What `spec` would run on that many slots, beside what the store has of it."""
     arms = tuple(_arm(spec, arm) for arm in spec.arms)
     is_grid = spec.search.kind == "grid"
     points = sum(arm.points for arm in arms)
     trials = points * spec.repeats if is_grid else spec.search.max_trials
+    stored = None if reusable is None else _stored(spec, reusable)
+    trained = trials if trials is None or not is_grid else trials - (stored or 0)
     mean_s = math.fsum(arm.seconds for arm in arms) / len(arms)
     enough = 8 * slots  # two rounds of at least four trials for each slot
     return Outline(
@@ -59,7 +70,8 @@ def outline(spec: ExperimentSpec, slots: int) -> Outline:
         arms=arms,
         trials=trials,
         is_exact=is_grid,
-        seconds=trials * mean_s / slots if trials is not None else None,
+        reusable=stored,
+        seconds=trained * mean_s / slots if trained is not None else None,
         slots=slots,
         round_that_fills=enough if not is_grid and spec.search.round < enough else None,
     )
@@ -82,3 +94,15 @@ def _points(spec: ExperimentSpec, arm: Arm) -> int:
     if spec.search.kind == "grid":
         return sum(len(spec.n_grid(arm, one.d, one.k)) for one in spec.asked(arm))
     return sum(one.high - one.low + 1 for one in spec.asked(arm))
+
+
+def _stored(spec: ExperimentSpec, reusable: Sequence[Reusable]) -> int:
+    """Stored trials that the search may ask for."""
+    if spec.search.kind == "threshold":
+        return sum(len(one.repeats) for one in reusable)
+    grid = cache(lambda arm, d, k: frozenset(spec.n_grid(spec.arms[arm], d, k)))
+    return sum(
+        sum(repeat < spec.repeats or spec.search.kind != "grid" for repeat in one.repeats)
+        for one in reusable
+        if one.point.n in grid(one.arm, one.point.d, one.point.k)
+    )

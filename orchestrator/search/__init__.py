@@ -6,7 +6,8 @@ sweep does and what an Optuna user gets are the same thing. Optuna's own storage
 could be lost: a study is derived from the ledger and forgotten.
 """
 
+from orchestrator.search.answers import ContextThreshold, Plan
 from orchestrator.search.proposers import proposer_for
-from orchestrator.search.threshold_sampler import ContextThreshold, Plan, ThresholdSampler
+from orchestrator.search.threshold_sampler import ThresholdSampler
 
 __all__ = ["ContextThreshold", "Plan", "ThresholdSampler", "proposer_for"]

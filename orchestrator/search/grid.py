@@ -1,7 +1,8 @@
 """Grid: every point of every arm once, with the file's `repeats`."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.domain.point import Point
 from orchestrator.inference.threshold import Asked
@@ -16,17 +17,20 @@ keeps hundreds of slots busy while memory stays small. Chosen by hand."""
 class GridProposer:
     """Asks for every (arm, d, k, n) exactly once with `repeats` trials; a `Proposer`.
 
-    The grid is never built: a round is cut out of the axes by position. In round r every arm gives
-    its next `width` points, so arms advance together. `max_trials` cuts the grid off before the
-    first point that would exceed it. Results play no part.
+    Where learners are tuned, for every (arm, setting, d, k, n): the settings the tuning begins
+    with. The grid is never built: a round is cut out of the axes by position. In round r every arm
+    and setting gives its next `width` points, so they advance together. `max_trials` cuts the grid
+    off before the first point that would exceed it. Results play no part.
     """
 
     def __init__(self, spec: ExperimentSpec) -> None:
         self._repeats = spec.repeats
         self._max_trials = spec.search.max_trials
         per_round = max(ROUND_TRIALS, spec.search.round)
-        self._width = max(1, per_round // (spec.repeats * len(spec.arms)))
-        self._lines = [_Line(spec, arm) for arm in spec.arms]
+        self._lines = [
+            _Line(spec, arm, setting) for arm in spec.arms for setting in spec.candidates(arm)
+        ]
+        self._width = max(1, per_round // (spec.repeats * len(self._lines)))
 
     def propose(
         self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
@@ -34,9 +38,9 @@ class GridProposer:
         """Round `number` of the grid; empty after its end."""
         first, last = number * self._width, (number + 1) * self._width
         asks = [
-            Ask(arm, point, self._repeats)
+            Ask(line.arm.index, point, self._repeats, tuned=line.setting)
             for place in range(first, last)
-            for arm, line in enumerate(self._lines)
+            for line in self._lines
             if (point := line.point(place)) is not None
         ]
         return asks[: self._allowed(first)]
@@ -57,11 +61,12 @@ class GridProposer:
 
 
 class _Line:
-    """The points of one arm in a row, addressed by place; contexts are measured when reached."""
+    """The points of one arm and setting in a row, by place; contexts are measured when reached."""
 
-    def __init__(self, spec: ExperimentSpec, arm: Arm) -> None:
+    def __init__(self, spec: ExperimentSpec, arm: Arm, setting: Mapping[str, Any]) -> None:
         self._spec = spec
-        self._arm = arm
+        self.arm = arm
+        self.setting = setting
         self._asked: Sequence[Asked] = spec.asked(arm)
         self._starts = [0]  # the place of each context's first point, and of the next one to come
         self._newest: tuple[Asked, Sequence[int]] | None = None
@@ -90,5 +95,5 @@ class _Line:
     def _grid(self, asked: Asked) -> Sequence[int]:
         """The n of one context; the newest is kept, as places are mostly visited in order."""
         if self._newest is None or self._newest[0] != asked:
-            self._newest = (asked, self._spec.n_grid(self._arm, asked.d, asked.k))
+            self._newest = (asked, self._spec.n_grid(self.arm, asked.d, asked.k))
         return self._newest[1]

@@ -11,137 +11,149 @@ Trials are read in every state:
                leaves its trial pending until someone tells the study that it failed.
     WAITING    pending at its enqueued values, when they name an n and a whole context.
 
-Trials without n or without their whole context are ignored, save that a running one is counted as
-`unplaced`: it is about to choose, at the same moment as the trial that is asking.
+Trials without n or without their whole context are not counted. One that is running and has not
+chosen yet is at its slot, where it has one, else nowhere: it is about to choose.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.search.space import Context, Range, levels, span
+from orchestrator.inference.threshold import Tally
+from orchestrator.search.offers import Offers
+from orchestrator.search.slot import Slot
+from orchestrator.search.space import Context, Names, Range
 
 Counts = tuple[int, int, int]
 """Successes, answered trials, gaps."""
 
+Spot = tuple[Context, int]
+"""A context and an n."""
+
+
+class Counted:
+    """Counts of one context, by n."""
+
+    def __init__(self) -> None:
+        self._by_n: dict[int, Counts] = {}
+        self._at: tuple[int, int] = (0, 0)
+        self._tallies: tuple[Tally, ...] | None = None
+
+    def add(self, n: int, more: Counts) -> None:
+        """Count further trials at n."""
+        known = self._by_n.get(n, (0, 0, 0))
+        self._by_n[n] = known[0] + more[0], known[1] + more[1], known[2] + more[2]
+        self._tallies = None
+
+    def tallies(self, d: int, k: int) -> tuple[Tally, ...]:
+        """The counts as tallies at (d, k) in order of n, made again only when there are more."""
+        if self._tallies is None or self._at != (d, k):
+            self._at = d, k
+            self._tallies = tuple(Tally(d, k, n, *self._by_n[n]) for n in sorted(self._by_n))
+        return self._tallies
+
+    def __len__(self) -> int:
+        return len(self._by_n)
+
 
 @dataclass(frozen=True)
-class Names:
-    """Which suggested parameters mean what."""
+class Running:
+    """A trial without an answer yet: where it is, or how much of its context it has chosen."""
 
-    n: str
-    context: tuple[str, ...]
+    number: int
+    spot: Spot | None
+    chosen: Mapping[str, Any]
+    repeats: int
+    slot: Slot | None
 
-    def context_of(self, params: Mapping[str, Any]) -> Context | None:
-        """The values of the context; None when one is missing."""
-        if any(name not in params for name in self.context):
-            return None
-        return tuple(params[name] for name in self.context)
-
-    def params(self, context: Context) -> dict[str, Any]:
-        """The inverse: values by name."""
-        return dict(zip(self.context, context, strict=True))
+    def follows(self, design: str) -> bool:
+        """Whether the trial takes up one place of `design`, and no more."""
+        return self.slot is not None and self.slot.design == design and self.repeats == 1
 
 
-@dataclass
+@dataclass(frozen=True)
 class History:
-    """A study as counts.
+    """A study as counts. It holds until its reader reads again.
 
-    `answered` and `pending` are by (context, n). `given` are the thresholds named in advance, if
-    they were; `ranges` are those of contexts that were tried.
+    `finished` is how many finished trials were read: as these neither change nor go away, it says
+    which. `counted` is by context.
     """
 
-    names: Names
-    given: Mapping[Context, Range] = field(default_factory=dict)
-    ranges: dict[Context, Range] = field(default_factory=dict)
-    answered: dict[tuple[Context, int], Counts] = field(default_factory=dict)
-    pending: Counter[tuple[Context, int]] = field(default_factory=Counter)
-    unplaced: int = 0
-    _latest: dict[str, BaseDistribution] = field(default_factory=dict)
-    _after: dict[tuple[str, Context], BaseDistribution] = field(default_factory=dict)
-    _range: Range | None = None
-
-    @classmethod
-    def read(
-        cls,
-        trials: Iterable[FrozenTrial],
-        names: Names,
-        *,
-        asked: Mapping[Context, Range] | None = None,
-        before: int | None = None,
-    ) -> "History":
-        """Everything but trial `before`; `unplaced` counts running trials with lower numbers."""
-        history = cls(names, given=asked or {})
-        for trial in trials:
-            if trial.number != before:
-                history.learn(trial.params, trial.distributions)
-                history._count(trial, before)
-        return history
-
-    def learn(
-        self, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-    ) -> None:
-        """Note which values and which range of n were offered to a trial."""
-        prefix: Context = ()
-        for name in self.names.context:
-            if name in distributions:
-                self._latest[name] = distributions[name]
-                self._after[name, prefix] = distributions[name]
-            if name not in params:
-                break
-            prefix = (*prefix, params[name])
-        if self.names.n in distributions:
-            self._range = span(distributions[self.names.n])
-            context = self.names.context_of(params)
-            if context is not None:
-                self.ranges[context] = _union(self.ranges.get(context), self._range)
+    finished: int
+    offers: Offers
+    counted: Mapping[Context, Counted]
+    running: tuple[Running, ...]
 
     def asked(self) -> dict[Context, Range]:
-        """The thresholds given in advance; without any, contexts as offered, then others tried.
+        """The asked thresholds and their ranges of n (`Offers.asked`)."""
+        return self.offers.asked()
 
-        A context that was offered and never tried has the range that was offered last. Where a
-        context's range differed between calls it is the union of them.
-        """
-        if self.given:
-            return dict(self.given)
-        known: dict[Context, Range] = {}
-        for context in self._offered(()):
-            ends = self.ranges.get(context, self._range)
-            if ends is not None:
-                known[context] = ends
-        return {**known, **self.ranges}
+    def pending(self) -> Counter[Spot]:
+        """Repeats in flight, by context and n."""
+        return pending(self.running)
 
-    def _offered(self, prefix: Context) -> list[Context]:
-        if len(prefix) == len(self.names.context):
-            return [prefix]
-        name = self.names.context[len(prefix)]
-        distribution = self._after.get((name, prefix), self._latest.get(name))
-        if distribution is None:
-            return []
-        return [
-            context for value in levels(distribution) for context in self._offered((*prefix, value))
-        ]
 
-    def _count(self, trial: FrozenTrial, before: int | None) -> None:
-        params = trial.params
-        if trial.state == TrialState.WAITING:
-            params = trial.system_attrs.get("fixed_params", {})
-        context, n = self.names.context_of(params), params.get(self.names.n)
-        if context is None or n is None:
-            is_choosing = trial.state == TrialState.RUNNING
-            self.unplaced += is_choosing and before is not None and trial.number < before
-            return
-        place = (context, max(1, round(n)))
-        if not trial.state.is_finished():
-            self.pending[place] += int(trial.user_attrs.get("repeats", 1))
-            return
-        more = outcome(trial.state, trial.values, trial.user_attrs)
-        known = self.answered.get(place, (0, 0, 0))
-        self.answered[place] = (known[0] + more[0], known[1] + more[1], known[2] + more[2])
+def pending(running: Iterable[Running]) -> Counter[Spot]:
+    """Repeats in flight of these trials, by context and n."""
+    counts: Counter[Spot] = Counter()
+    for trial in running:
+        if trial.spot is not None:
+            counts[trial.spot] += trial.repeats
+    return counts
+
+
+class Reader:
+    """Reads one study again and again: every finished trial once, all others each time."""
+
+    def __init__(self, names: Names, given: Mapping[Context, Range]) -> None:
+        self._names = names
+        self._read: set[int] = set()
+        self._offers = Offers(names, given)
+        self._counted: dict[Context, Counted] = {}
+
+    def read(self, trials: Iterable[FrozenTrial], *, but: int | None = None) -> History:
+        """All `trials` of the study, in any order, except the one with number `but`."""
+        unread = [trial for trial in trials if trial.number not in self._read]
+        for trial in unread:
+            if trial.state.is_finished():
+                self._count(trial)
+        offers = self._offers.copy()
+        running = [t for t in unread if not t.state.is_finished() and t.number != but]
+        for trial in running:
+            offers.note(trial.number, trial.params, trial.distributions)
+        in_flight = [self._running(trial) for trial in running]
+        return History(len(self._read), offers, self._counted, tuple(filter(None, in_flight)))
+
+    def _count(self, trial: FrozenTrial) -> None:
+        self._read.add(trial.number)
+        self._offers.note(trial.number, trial.params, trial.distributions)
+        spot = self._spot(trial.params)
+        if spot is not None:
+            more = outcome(trial.state, trial.values, trial.user_attrs)
+            self._counted.setdefault(spot[0], Counted()).add(spot[1], more)
+
+    def _running(self, trial: FrozenTrial) -> Running | None:
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        slot = Slot.of(trial.system_attrs)
+        spot = self._spot(params)
+        if spot is None and slot is not None:
+            spot = slot.context, slot.n
+        if spot is None and trial.state == TrialState.WAITING:
+            return None
+        return Running(
+            number=trial.number,
+            spot=spot,
+            chosen=self._names.chosen(params),
+            repeats=int(trial.user_attrs.get("repeats", 1)),
+            slot=slot,
+        )
+
+    def _spot(self, params: Mapping[str, Any]) -> Spot | None:
+        context, n = self._names.context_of(params), params.get(self._names.n)
+        return None if context is None or n is None else (context, max(1, round(n)))
 
 
 def outcome(state: TrialState, values: Sequence[float] | None, attrs: Mapping[str, Any]) -> Counts:
@@ -153,7 +165,3 @@ def outcome(state: TrialState, values: Sequence[float] | None, attrs: Mapping[st
     if values[0] in (0.0, 1.0):
         return int(values[0]), 1, 0
     return 0, 0, 1
-
-
-def _union(known: Range | None, more: Range) -> Range:
-    return more if known is None else (min(known[0], more[0]), max(known[1], more[1]))

@@ -5,15 +5,22 @@ of an Optuna study that differ in numbers only. Groups share a round's trials an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from orchestrator.inference import design, psychometric
+from orchestrator.inference import design, law, psychometric
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.threshold import Asked, Choice, Tally
+from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
 
 Work = Callable[[int, int, int], float]
 """Nominal work of one trial at (d, n, k), in any unit."""
+
+
+AtHand = Callable[[int, int, int], int]
+"""Trials at (d, n, k), of those to be asked next, that cost nothing."""
+
+TIGHTER = 4
+"""How often the tolerance is halved for trials that come after everything is settled."""
 
 
 def equal_work(d: int, n: int, k: int) -> float:
@@ -25,11 +32,15 @@ def equal_work(d: int, n: int, k: int) -> float:
 class Goal:
     """What is wanted of every threshold: success at `level`, known to `tolerance` (relative half
     width of its interval) with probability `confidence`.
+
+    With aim `exponents` the tolerance bounds half the width of every apparent exponent's interval
+    over the group instead (`inference.law.exponents_settled`).
     """
 
     level: float = 0.5
     confidence: float = 0.95
     tolerance: float = 0.05
+    aim: Aim = "thresholds"
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class Group:
     tallies: tuple[Tally, ...] = ()
     pending: tuple[Choice, ...] = ()
     work: Work = field(default=equal_work, compare=False)
+    at_hand: AtHand | None = field(default=None, compare=False)
 
     @property
     def spent(self) -> int:
@@ -69,9 +81,16 @@ def _posterior(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal)
 
 
 def is_settled(group: Group, goal: Goal) -> bool:
-    """Whether every threshold of the group is known as well as the goal wants."""
+    """Whether every threshold of the group, or every exponent, is known as the goal wants."""
+    if goal.aim == "exponents":
+        return _exponents_settled(group.asked, group.tallies, goal)
     found = posterior(group, goal)
     return all(found.settled(index) for index in range(len(group.asked)))
+
+
+@lru_cache(maxsize=24)
+def _exponents_settled(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> bool:
+    return law.exponents_settled(_posterior(asked, tallies, goal), goal.tolerance)
 
 
 def plan(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Choice]]:
@@ -90,6 +109,18 @@ def plan(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Ch
     ]
 
 
+def plan_on(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Choice]]:
+    """The same, and where every group is settled at half the tolerance, and so on.
+
+    Empty when every group is settled after the last halving.
+    """
+    for halvings in range(TIGHTER + 1):
+        tighter = replace(goal, tolerance=goal.tolerance / 2**halvings)
+        if planned := plan(groups, trials, tighter):
+            return planned
+    return []
+
+
 def choose(group: Group, trials: int, goal: Goal) -> list[Choice]:
     """The best use of `trials` further trials in one group; empty when it is settled."""
     return design.choose(
@@ -100,6 +131,8 @@ def choose(group: Group, trials: int, goal: Goal) -> list[Choice]:
         trials=trials,
         work=group.work,
         tolerance=goal.tolerance,
+        at_hand=group.at_hand,
+        aim=goal.aim,
     )
 
 

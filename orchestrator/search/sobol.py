@@ -29,8 +29,8 @@ class SobolProposer:
 
     One coordinate chooses the asked (d, k), the other n in log n, snapped to the nearest n of the
     file's grid (rungs of the ladder, or the values it lists); points that fall together get their
-    repeats added up. Every arm is
-    given the same sequence, so that arms are compared at equal points. The design ends with the
+    repeats added up. Every arm, and every setting where learners are tuned, is given the same
+    sequence, so that they are compared at equal points. The design ends with the
     last whole point of every arm within `max_trials`, or after `POINTS_EACH` per asked threshold.
 
     Source: Owen (1998), scrambled nets, as in `scipy.stats.qmc.Sobol`.
@@ -39,11 +39,12 @@ class SobolProposer:
     def __init__(self, spec: ExperimentSpec) -> None:
         self._seed = spec.seed
         self._repeats = spec.repeats
+        self._entries = [(arm.index, one) for arm in spec.arms for one in spec.candidates(arm)]
         self._contexts = [
             [_Context(asked, spec.n_grid(arm, asked.d, asked.k)) for asked in spec.asked(arm)]
             for arm in spec.arms
         ]
-        per_point = spec.repeats * len(spec.arms)
+        per_point = spec.repeats * len(self._entries)
         most = spec.search.max_trials
         contexts = max(len(own) for own in self._contexts)
         self._points = POINTS_EACH * contexts if most is None else most // per_point
@@ -63,11 +64,15 @@ class SobolProposer:
             sequence.fast_forward(first)
         unit = sequence.random(self._width)[:count]
         points = Counter(
-            (arm, _point(contexts, float(u), float(v)))
+            (entry, _point(self._contexts[arm], float(u), float(v)))
             for u, v in unit
-            for arm, contexts in enumerate(self._contexts)
+            for entry, (arm, _) in enumerate(self._entries)
         )
-        return [Ask(arm, point, times * self._repeats) for (arm, point), times in points.items()]
+        return [
+            Ask(arm, point, times * self._repeats, tuned=setting)
+            for (entry, point), times in points.items()
+            for arm, setting in [self._entries[entry]]
+        ]
 
     def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
         """None: `max_trials` sizes the design, so it always ends by being completed."""

@@ -1,7 +1,8 @@
 """Between Optuna's distributions and the numbers that inference works with."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,36 @@ RESOLUTION = 1_000_000
 
 SAME = 1e-12
 """Numbers this close, relatively, are one: 0.1 + 0.2 and 0.3 differ by rounding alone."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Which suggested parameters mean what."""
+
+    n: str
+    context: tuple[str, ...]
+
+    def chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the context that are among `params`, by name."""
+        return {name: params[name] for name in self.context if name in params}
+
+    def context_of(self, params: Mapping[str, Any]) -> Context | None:
+        """The values of the context; None when one is missing."""
+        if any(name not in params for name in self.context):
+            return None
+        return tuple(params[name] for name in self.context)
+
+    def params(self, context: Context) -> dict[str, Any]:
+        """The inverse: values by name."""
+        return dict(zip(self.context, context, strict=True))
+
+    def reaches(
+        self, context: Context, params: Mapping[str, Any], name: str, offered: Sequence[Any]
+    ) -> bool:
+        """Whether a trial with `params` can come to `context` by a value of `name` on offer."""
+        wanted = self.params(context)
+        fixed = all(wanted[other] == params[other] for other in wanted if other in params)
+        return fixed and wanted[name] in offered
 
 
 def levels(distribution: BaseDistribution) -> tuple[Any, ...]:
@@ -58,6 +89,12 @@ def span(distribution: BaseDistribution) -> Range:
             f"n counts examples, so its range holds whole numbers from 1; got {ends!r}"
         )
     return low, high
+
+
+def common(ends: Range, others: Range) -> Range:
+    """The range that both hold; `ends` where there is none."""
+    low, high = max(ends[0], others[0]), min(ends[1], others[1])
+    return (low, high) if low <= high else ends
 
 
 def nearest(distribution: BaseDistribution, n: int) -> Any:

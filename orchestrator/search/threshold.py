@@ -1,6 +1,8 @@
 """Threshold search: rounds of trials where they tell most about n_star."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -8,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import TrialState, create_trial
 
 from orchestrator.domain.point import Point
+from orchestrator.plan.reuse import Reusable, Stock
 from orchestrator.ports import ArmTally, Ask, StoppedBy
 from orchestrator.search.studies import unannounced
 from orchestrator.search.threshold_sampler import ThresholdSampler
@@ -24,10 +27,16 @@ class ThresholdProposer:
     Arms share a round's trials equally; an arm whose thresholds are all settled gives its share to
     the others. A round has `search.round` trials, fewer where more would be asked blindly, and
     `max_trials` is never exceeded: answered trials, gaps and pending ones all count.
+
+    `reusable` trials, those that the store had when the sweep was first opened, are asked for like
+    any other and cost nothing. They are no part of `max_trials`, which is what someone is ready to
+    have trained: the same file in a fuller store gets a better answer for the same work. When
+    `max_trials` are spent, only such trials are still asked for.
     """
 
-    def __init__(self, spec: ExperimentSpec) -> None:
+    def __init__(self, spec: ExperimentSpec, reusable: Sequence[Reusable] = ()) -> None:
         self._spec = spec
+        self._stock = Stock(reusable)
         self._arms = [f"arm {arm.index}" for arm in spec.arms]
         self._ranges = {
             (arm.index, asked.d, asked.k): (asked.low, asked.high)
@@ -40,6 +49,7 @@ class ThresholdProposer:
             level=spec.search.level,
             confidence=spec.search.confidence,
             tolerance=spec.search.tolerance,
+            aim=spec.search.aim,
             seed=spec.seed,
             work=self._work,
             asked=[
@@ -52,18 +62,21 @@ class ThresholdProposer:
         self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
     ) -> list[Ask]:
         """The next round; empty when every threshold is settled or `max_trials` are asked."""
-        trials = min(self._spec.search.round, self._left(tallies, pending))
-        if trials < 1:
+        asked, left = _asked(tallies, pending), self._left(tallies, pending)
+        if left < 1 and not self._stock:
             return []
-        plans = self._sampler.plan(self._study(tallies, pending), trials)
-        return [
-            Ask(self._arms.index(c["arm"]), Point(d=c["d"], n=plan.n, k=c["k"]), plan.repeats)
-            for plan in plans
-            for c in [plan.context]
-        ]
+
+        def at_hand(context: Mapping[str, Any], n: int) -> int:
+            arm, point = self._place(context, n)
+            return self._stock.at_hand(arm, point, asked[arm, point])
+
+        trials = min(self._spec.search.round, left or self._spec.search.round)
+        plans = self._sampler.plan(self._study(tallies, pending), trials, at_hand)
+        asks = [Ask(*self._place(plan.context, plan.n), plan.repeats) for plan in plans]
+        return self._within(left, asks, asked)
 
     def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
-        """`tolerance` when every threshold is settled, else `max_trials` when they are spent."""
+        """`tolerance` when what was aimed at is settled, else `max_trials` when spent."""
         if self._sampler.is_settled(self._study(tallies, [])):
             return "tolerance"
         return "max_trials" if self._left(tallies, []) < 1 else None
@@ -73,12 +86,30 @@ class ThresholdProposer:
         most = self._spec.search.max_trials
         if most is None:
             return self._spec.search.round
-        spent = sum(tally.trials + tally.gaps for tally in tallies)
-        return max(0, most - spent - sum(ask.repeats for ask in pending))
+        asked = _asked(tallies, pending)
+        return max(0, most - sum(self._stock.cost(*at, 0, count) for at, count in asked.items()))
+
+    def _within(
+        self, left: int, asks: Sequence[Ask], asked: Mapping[tuple[int, Point], int]
+    ) -> list[Ask]:
+        """The asks, cut where they would train more than `left` trials."""
+        kept = []
+        for ask in asks:
+            place, first = (ask.arm, ask.point), asked[ask.arm, ask.point]
+            repeats = ask.repeats
+            while repeats and self._stock.cost(*place, first, repeats) > left:
+                repeats -= 1
+            left -= self._stock.cost(*place, first, repeats)
+            if repeats:
+                kept.append(replace(ask, repeats=repeats))
+        return kept
+
+    def _place(self, context: Mapping[str, Any], n: int) -> tuple[int, Point]:
+        return self._arms.index(context["arm"]), Point(d=context["d"], n=n, k=context["k"])
 
     def _work(self, context: Mapping[str, Any], n: int) -> float:
-        learner = self._spec.arms[self._arms.index(context["arm"])].learner
-        return learner.work(Point(d=context["d"], n=n, k=context["k"]))
+        arm, point = self._place(context, n)
+        return self._spec.arms[arm].learner.work(point)
 
     def _study(self, tallies: Sequence[ArmTally], pending: Sequence[Ask]) -> optuna.Study:
         with unannounced():
@@ -116,3 +147,13 @@ class ThresholdProposer:
                 user_attrs=dict(attrs),
             )
         )
+
+
+def _asked(tallies: Sequence[ArmTally], pending: Sequence[Ask]) -> Counter[tuple[int, Point]]:
+    """How many trials of each point were asked for: their repeat numbers go on from there."""
+    asked: Counter[tuple[int, Point]] = Counter()
+    for tally in tallies:
+        asked[tally.arm, tally.point] += tally.trials + tally.gaps
+    for ask in pending:
+        asked[ask.arm, ask.point] += ask.repeats
+    return asked

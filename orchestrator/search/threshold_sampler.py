@@ -3,11 +3,13 @@
 import hashlib
 import math
 import secrets
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -16,42 +18,15 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.inference.ladder import rungs
-from orchestrator.inference.threshold import Status, Threshold
+from orchestrator.inference.threshold import Aim
 from orchestrator.search import planning
-from orchestrator.search.grouping import ContextWork, Grouped, grouped
-from orchestrator.search.history import History, Names
+from orchestrator.search.answers import ContextThreshold, Plan
+from orchestrator.search.grouping import ContextAtHand, ContextWork, Grouped, Grouping
+from orchestrator.search.handout import Asking, Designs
+from orchestrator.search.history import History, Reader, Spot
 from orchestrator.search.planning import Goal
-from orchestrator.search.space import Context, Range, levels, nearest, span
-
-TIGHTER = 4
-"""How often the tolerance is halved for a trial that comes after every threshold is settled."""
-
-
-@dataclass(frozen=True)
-class ContextThreshold:
-    """n_star at one context: the smallest n with success probability `level`, and its interval.
-
-    Fields as in `inference.threshold.Threshold`, in the units of n; `context` maps names to values.
-    """
-
-    context: dict[str, Any]
-    status: Status
-    n_star: float | None
-    low: float | None
-    high: float | None
-    confidence: float
-    trials: int
-    gaps: int
-    n10_n90: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A point to try, `repeats` times."""
-
-    context: dict[str, Any]
-    n: int
-    repeats: int
+from orchestrator.search.slot import Slot
+from orchestrator.search.space import Context, Names, Range, common, levels, nearest, span
 
 
 class ThresholdSampler(BaseSampler):
@@ -89,6 +64,10 @@ class ThresholdSampler(BaseSampler):
     level, confidence, tolerance
         What is wanted: intervals of probability `confidence` whose half width is at most
         `tolerance` times n_star. Trials that come after that was reached go on narrowing intervals.
+    aim
+        `"exponents"` asks for how n_star grows along the numeric contexts instead: `tolerance` then
+        bounds half the width of each apparent exponent's interval, and trials go where they narrow
+        those most.
     seed
         Trials suggested by samplers of equal seed after equal histories are equal. None draws one.
         No generator is kept and no global one is read, so processes may share a study.
@@ -129,6 +108,7 @@ class ThresholdSampler(BaseSampler):
         level: float = 0.5,
         confidence: float = 0.95,
         tolerance: float = 0.05,
+        aim: Aim = "thresholds",
         seed: int | None = None,
         work: ContextWork | None = None,
         asked: Sequence[tuple[Mapping[str, Any], int, int]] = (),
@@ -141,46 +121,61 @@ class ThresholdSampler(BaseSampler):
         for name, value in (("level", level), ("confidence", confidence)):
             if not 0.0 < value < 1.0:
                 raise ValueError(f"{name} is a probability between 0 and 1; got {value}")
-        self._goal = Goal(level, confidence, tolerance)
+        self._goal = Goal(level, confidence, tolerance, aim)
         self._seed = secrets.randbits(63) if seed is None else seed
-        self._work = work
+        self._grouping = Grouping(self._names, work)
         self._asked: dict[Context, Range] = {
             tuple(where[name] for name in context): (low, high) for where, low, high in asked
         }
-        self._newest: tuple[Grouped, tuple[Context, int] | None] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start without memory of any study: it saves time and decides nothing."""
+        self._lock = threading.RLock()
+        self._desks: WeakKeyDictionary[Study, tuple[Reader, Designs]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the newest decision, which is only kept to save time."""
-        return {**self.__dict__, "_newest": None}
+        """Without what is remembered of studies."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_desks")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     # what is known
 
     def thresholds(self, study: Study) -> list[ContextThreshold]:
         """Every asked threshold as the study stands, in the order in which values were offered."""
-        history = self._read(study)
-        known = self._grouped(history)
-        found = {
-            context: planning.posterior(group, self._goal).threshold(i)
-            for group, contexts in zip(known.groups, known.contexts, strict=True)
-            for i, context in enumerate(contexts)
-        }
-        return [_named(self._names.params(context), found[context]) for context in history.asked()]
+        with self._lock:
+            history = self._read(study)
+            known = self._grouped(history)
+            found = {
+                context: planning.posterior(group, self._goal).threshold(i)
+                for group, contexts in zip(known.groups, known.contexts, strict=True)
+                for i, context in enumerate(contexts)
+            }
+            return [
+                ContextThreshold.at(self._names.params(context), found[context])
+                for context in history.asked()
+            ]
 
     def is_settled(self, study: Study) -> bool:
         """Whether every asked threshold is known as well as was wanted."""
-        known = self._grouped(self._read(study))
-        return all(planning.is_settled(group, self._goal) for group in known.groups)
+        with self._lock:
+            known = self._grouped(self._read(study))
+            return all(planning.is_settled(group, self._goal) for group in known.groups)
 
-    def plan(self, study: Study, trials: int) -> list[Plan]:
+    def plan(self, study: Study, trials: int, at_hand: ContextAtHand | None = None) -> list[Plan]:
         """The best use of `trials` further trials together; empty when all thresholds are settled.
 
-        Counts running trials as pending, and changes nothing in the study.
+        Counts running trials as pending, and changes nothing in the study. `at_hand` says how many
+        of the next trials at a context and n cost nothing, as their outcomes are stored already.
         """
-        known = self._grouped(self._read(study))
-        return [
-            Plan(self._names.params(known.context(place, choice)), choice.n, choice.repeats)
-            for place, choice in planning.plan(known.groups, trials, self._goal)
-        ]
+        with self._lock:
+            known = self._grouped(self._read(study), at_hand)
+            planned = planning.plan(known.groups, trials, self._goal)
+            spots = [(*known.spot(group, choice), choice.repeats) for group, choice in planned]
+            return [Plan(self._names.params(context), n, repeats) for context, n, repeats in spots]
 
     # optuna's sampler
 
@@ -196,6 +191,11 @@ class ThresholdSampler(BaseSampler):
         """Empty: everything is decided in `sample_independent`."""
         return {}
 
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Raises `ValueError` when the study has several objectives."""
+        if len(study.directions) > 1:
+            raise ValueError("ThresholdSampler needs one objective, which returns 0 or 1")
+
     def sample_independent(
         self,
         study: Study,
@@ -204,12 +204,12 @@ class ThresholdSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A context value, n for the trial's context, or a random value of any other parameter."""
-        if len(study.directions) > 1:
-            raise ValueError("ThresholdSampler needs one objective, which returns 0 or 1")
         if param_name in self._names.context:
-            return self._suggest_context(study, trial, param_name, param_distribution)
+            with self._lock:
+                return self._suggest_context(study, trial, param_name, param_distribution)
         if param_name == self._names.n:
-            return self._suggest_n(study, trial, param_distribution)
+            with self._lock:
+                return self._suggest_n(study, trial, param_distribution)
         generator = RandomSampler(seed=self._stream(trial.number, param_name))
         return generator.sample_independent(study, trial, param_name, param_distribution)
 
@@ -231,18 +231,20 @@ class ThresholdSampler(BaseSampler):
     def _suggest_context(
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
-        history = self._read(study, trial)
-        history.learn(trial.params, {**trial.distributions, name: distribution})
-        offered = levels(distribution)
-        asked = {
+        offered, place = levels(distribution), self._names.context.index(name)
+        slot = Slot.of(trial.system_attrs)
+        if slot and self._names.reaches(slot.context, trial.params, name, offered):
+            return slot.context[place]
+        history = self._read(study, trial, name, distribution)
+        allowed = {
             context: ends
             for context, ends in history.asked().items()
-            if _agrees(self._names.params(context), trial.params, name, offered)
+            if self._names.reaches(context, trial.params, name, offered)
         }
-        if not asked:  # no range of n is known yet, so contexts take turns
+        if not allowed:  # no range of n is known yet, so contexts take turns
             return offered[(self._stream(0, name) + trial.number) % len(offered)]
-        context, _ = self._next(history, asked, trial.number)
-        return context[self._names.context.index(name)]
+        context, _ = self._decide(study, trial, history, allowed)
+        return context[place]
 
     def _suggest_n(self, study: Study, trial: FrozenTrial, distribution: BaseDistribution) -> Any:
         ends = span(distribution)
@@ -254,68 +256,60 @@ class ThresholdSampler(BaseSampler):
                 stacklevel=2,
             )
             return nearest(distribution, self._random_rung(ends, trial.number))
-        history = self._read(study, trial)
-        history.learn(trial.params, {**trial.distributions, self._names.n: distribution})
-        _, n = self._next(history, {context: ends}, trial.number)
+        ends = common(ends, self._asked.get(context, ends))
+        slot = Slot.of(trial.system_attrs)
+        if slot and slot.serves(context, ends):
+            return nearest(distribution, slot.n)
+        history = self._read(study, trial, self._names.n, distribution)
+        _, n = self._decide(study, trial, history, {context: ends})
         return nearest(distribution, n)
 
-    def _next(
-        self, history: History, allowed: Mapping[Context, Range], number: int
-    ) -> tuple[Context, int]:
-        """The next (context, n) among `allowed` for a trial.
+    def _decide(
+        self, study: Study, trial: FrozenTrial, history: History, allowed: Mapping[Context, Range]
+    ) -> Spot:
+        """The next context, one of `allowed`, and n for a trial, which keeps its slot."""
+        asking = Asking(trial.number, self._names.chosen(trial.params))
+        slot = self._desk(study)[1].next(history, allowed, asking)
+        if slot is None:
+            return self._elsewhere(history, allowed, trial.number)
+        if self._names.n not in trial.params:
+            slot.keep(study, trial)
+        return slot.context, slot.n
 
-        The choice is made over everything that is asked; where it is not allowed, it is made again
-        over what is. A trial that asks at the same moment as others grants those with lower numbers
-        their choices first.
-        """
-        everything = {**history.asked(), **allowed}
-        for _ in range(history.unplaced):
-            theirs = self._choice(history, everything)
-            if theirs is not None:
-                history.pending[theirs] += 1
-        for asked in (everything, allowed):
-            chosen = self._choice(history, asked)
-            if chosen is not None and chosen[0] in allowed:
-                return chosen
-        return self._elsewhere(history, allowed, number)
-
-    def _choice(
-        self, history: History, asked: Mapping[Context, Range]
-    ) -> tuple[Context, int] | None:
-        """The best single trial; where all is settled, at a tighter tolerance, else None.
-
-        The newest answer is kept, because context and n of one trial follow from the same one.
-        """
-        known = grouped(history, asked, self._work)
-        newest = self._newest
-        if newest is None or newest[0] != known:
-            self._newest = newest = known, self._decided(known)
-        return newest[1]
-
-    def _decided(self, known: Grouped) -> tuple[Context, int] | None:
-        for halvings in range(TIGHTER + 1):
-            goal = replace(self._goal, tolerance=self._goal.tolerance / 2**halvings)
-            for place, choice in planning.plan(known.groups, 1, goal):
-                return known.context(place, choice), choice.n
-        return None
-
-    def _elsewhere(
-        self, history: History, allowed: Mapping[Context, Range], number: int
-    ) -> tuple[Context, int]:
+    def _elsewhere(self, history: History, allowed: Mapping[Context, Range], number: int) -> Spot:
         """A rung at random in the allowed context tried least: nothing is left to decide."""
-        tried = Counter(context for context, _ in (*history.answered, *history.pending))
+        tried = Counter(context for context, _ in history.pending())
+        tried.update({context: len(counted) for context, counted in history.counted.items()})
         context = min(allowed, key=lambda context: tried[context])
         return context, self._random_rung(allowed[context], number)
 
     # the study
 
-    def _read(self, study: Study, trial: FrozenTrial | None = None) -> History:
-        trials = study.get_trials(deepcopy=False)
-        before = None if trial is None else trial.number
-        return History.read(trials, self._names, asked=self._asked, before=before)
+    def _desk(self, study: Study) -> tuple[Reader, Designs]:
+        if study not in self._desks:
+            reader, designs = Reader(self._names, self._asked), Designs(self._grouping, self._goal)
+            self._desks[study] = reader, designs
+        return self._desks[study]
 
-    def _grouped(self, history: History) -> Grouped:
-        return grouped(history, history.asked(), self._work)
+    def _read(
+        self,
+        study: Study,
+        trial: FrozenTrial | None = None,
+        name: str = "",
+        distribution: BaseDistribution | None = None,
+    ) -> History:
+        """The study as it stands, for a trial that is offered a parameter, if one is."""
+        trials = study.get_trials(deepcopy=False)
+        if trial is None or distribution is None:
+            return self._desk(study)[0].read(trials)
+        history = self._desk(study)[0].read(trials, but=trial.number)
+        offered = {**trial.distributions, name: distribution}
+        history.offers.note(trial.number, trial.params, offered, now=True)
+        return history
+
+    def _grouped(self, history: History, at_hand: ContextAtHand | None = None) -> Grouped:
+        grouping = replace(self._grouping, at_hand=at_hand)
+        return grouping.of(history, history.asked(), history.pending())
 
     # randomness: of the seed, the trial and the purpose, and of nothing else
 
@@ -328,25 +322,3 @@ class ThresholdSampler(BaseSampler):
         unit = np.random.default_rng(self._stream(number, "rung")).random()
         log_n = math.log(ends[0]) + unit * math.log(ends[1] / ends[0])
         return int(ladder[np.abs(np.log(ladder) - log_n).argmin()])
-
-
-def _agrees(
-    context: Mapping[str, Any], params: Mapping[str, Any], name: str, offered: Sequence[Any]
-) -> bool:
-    """Whether a trial with `params` can come to `context` by a value of `name` on offer."""
-    fixed = all(context[other] == params[other] for other in context if other in params)
-    return fixed and context[name] in offered
-
-
-def _named(context: dict[str, Any], found: Threshold) -> ContextThreshold:
-    return ContextThreshold(
-        context=context,
-        status=found.status,
-        n_star=found.n_star,
-        low=found.low,
-        high=found.high,
-        confidence=found.confidence,
-        trials=found.trials,
-        gaps=found.gaps,
-        n10_n90=found.n10_n90,
-    )

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
-from orchestrator.domain.learner import Learner
 from orchestrator.domain.measures import reported
+from orchestrator.inference.law import FEWEST
 from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.axes import MOST_POINTS, Axes, Range
 from orchestrator.spec.parts import Arm, Criterion, Search
-from orchestrator.spec.plugins import takes_list
 from orchestrator.spec.theory import Theory
-from orchestrator.spec.wording import Findings, note_all, number, unknown_word
+from orchestrator.spec.wording import Findings, number, unknown_word
 
 MOST_THRESHOLDS = 1000
 """Thresholds one arm asks of an adaptive search, which fits them jointly; chosen by hand."""
@@ -99,6 +96,9 @@ def _check_count(
         findings.add(
             "axes", f"{most:,} thresholds; an adaptive search takes at most {MOST_THRESHOLDS:,}"
         )
+    fewest = min((len(found) for found in pairs.values()), default=FEWEST)
+    if search.aim == "exponents" and fewest < FEWEST:
+        findings.add("search.aim", f"{fewest} (d, k) show no law; exponents need at least {FEWEST}")
     if search.kind == "grid":
         cells = sum(_cells(axes, pairs[arm.target.default_k], arm.target.default_k) for arm in arms)
         if cells > MOST_CELLS:
@@ -112,21 +112,25 @@ def _cells(axes: Axes, pairs: Pairs, default_k: int) -> int:
 
 
 def check_search(
-    arms: Sequence[Arm], axes: Axes | None, search: Search, repeats: int | None, findings: Findings
+    entries: int, axes: Axes | None, search: Search, repeats: int | None, findings: Findings
 ) -> None:
-    """`max_trials` pays for a point of the design, and an adaptive search is given ends of n."""
+    """`max_trials` pays for a point of the design, and an adaptive search is given ends of n.
+
+    `entries` are the arms, each counted once for every setting it is tuned over.
+    """
     if repeats is not None:
-        _check_budget(len(arms), search, repeats, findings)
+        _check_budget(entries, search, repeats, findings)
     if axes is not None and search.kind == "threshold":
         _check_n_is_free(axes, findings)
 
 
-def _check_budget(arms: int, search: Search, repeats: int, findings: Findings) -> None:
+def _check_budget(entries: int, search: Search, repeats: int, findings: Findings) -> None:
     if search.max_trials is None or search.kind == "threshold":
         return
     fewest, told = repeats, f"{repeats:,} repeats of one point"
     if search.kind == "sobol":  # which gives every arm the same points
-        fewest, told = repeats * arms, f"{repeats:,} repeats of one point for each of {arms:,} arms"
+        fewest = repeats * entries
+        told = f"{repeats:,} repeats of one point for each of {entries:,} arms and settings"
     if search.max_trials < fewest:
         findings.add(
             "search.max_trials",
@@ -173,27 +177,3 @@ def _check_entry(arm: Arm, pairs: Pairs, entry: Theory, path: str, findings: Fin
                 path, f"n_star is {number(value.n_star)} at d = {d}, k = {k}; it must be above 0"
             )
             return
-
-
-def check_fields(arms: Sequence[Arm], search: Search, findings: Findings) -> None:
-    """Every tuned field belongs to every arm's learner and takes the values offered."""
-    for arm in arms:
-        for name, tunable in search.fields.items():
-            path = f"search.fields.{name}"
-            known = [field for field in type(arm.learner).model_fields if field != "kind"]
-            if name not in known:
-                findings.once(path, f"{arm.learner.kind}: {unknown_word(name, known, 'field')}")
-            elif not takes_list(type(arm.learner), name):
-                _check_values(arm.learner, name, tunable.ends, path, findings)
-
-
-def _check_values(
-    learner: Learner, name: str, values: Sequence[object], path: str, findings: Findings
-) -> None:
-    for value in values:
-        try:
-            type(learner).model_validate({**learner.model_dump(), name: value})
-        except ValidationError as error:
-            found = Findings()
-            note_all(found, error, path, type(learner))
-            findings.once(path, f"{learner.kind}: {found.faults[0].message}")

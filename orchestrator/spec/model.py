@@ -15,18 +15,18 @@ from orchestrator.spec.axes import Axes
 from orchestrator.spec.axis_words import read_axes
 from orchestrator.spec.checks import (
     check_arms,
-    check_fields,
     check_points,
     check_search,
     check_success,
     check_theory,
 )
 from orchestrator.spec.document import check_plain
-from orchestrator.spec.parts import Arm, Criterion, Head, Resources, Search
+from orchestrator.spec.parts import Arm, Criterion, Head, Resources, Search, Tunable, Tune
 from orchestrator.spec.plugins import read_arms
 from orchestrator.spec.reading import read_part
 from orchestrator.spec.theory import Theory, TheoryValue
 from orchestrator.spec.theory_words import read_theory
+from orchestrator.spec.tuning import candidates, check_fields, check_tune, names_of
 from orchestrator.spec.wording import Findings, below, merged, unknown_word
 
 WORDS = {
@@ -37,6 +37,7 @@ WORDS = {
     "axes": "where thresholds are sought",
     "success": "what counts as success",
     "search": "how points are chosen, and when it ends",
+    "tune": "learner fields to tune at every (d, k), each a list of values or a range",
     "theory": "thresholds to compare with: one entry or a list",
     "resources": "what a trial may use",
 }
@@ -67,6 +68,7 @@ class ExperimentSpec(BaseModel):
     axes: InstanceOf[Axes]
     success: Criterion
     search: Search
+    tune: dict[str, Tunable]
     theory: tuple[InstanceOf[Theory], ...]
     resources: Resources
 
@@ -100,11 +102,18 @@ class ExperimentSpec(BaseModel):
                 "success": self.success.model_dump(exclude_none=True),
                 "repeats": self.repeats,
                 "search": self.search.as_words,
+                **self._tune_words,
                 "seed": self.seed,
                 "theory": [entry.as_words for entry in self.theory],
                 "resources": self.resources.model_dump(),
             }
         )
+
+    @property
+    def _tune_words(self) -> dict[str, Any]:
+        """`tune`, where anything is: ids are older than the word."""
+        words = {name: tunable.as_word for name, tunable in self.tune.items()}
+        return {"tune": words} if words else {}
 
     @cached_property
     def id(self) -> str:
@@ -128,6 +137,14 @@ class ExperimentSpec(BaseModel):
     def n_grid(self, arm: Arm, d: int, k: int) -> tuple[int, ...]:
         """The n of a grid at (d, k), ascending; the ladder's steps where the file counts none."""
         return self.axes.n_values(d, k, arm.target.default_k, Findings())
+
+    def candidates(self, arm: Arm) -> tuple[dict[str, Any], ...]:
+        """The settings at which tuning an arm begins; one empty setting where nothing is tuned."""
+        return candidates(self.tune, arm)
+
+    def tuned_fields(self, arm: Arm) -> tuple[str, ...]:
+        """Fields of an arm that the search chooses, those of the target with `target.` in front."""
+        return names_of({**self.tune, **self.search.fields}, arm)
 
     def theory_at(self, arm: Arm, d: int, k: int) -> TheoryValue | None:
         """What the first entry that applies says of the threshold at (d, k)."""
@@ -172,9 +189,15 @@ def _parts(plain: dict[str, Any], findings: Findings) -> dict[str, Any]:
             else None
         ),
         "search": read_part(Search, plain.get("search", {}), "search", findings),
+        "tune": _read_tune(plain.get("tune", {}), findings),
         "theory": read_theory(plain.get("theory", []), findings),
         "resources": read_part(Resources, plain.get("resources", {}), "resources", findings),
     }
+
+
+def _read_tune(found: Any, findings: Findings) -> dict[str, Tunable]:
+    read = read_part(Tune, {"tune": found}, "", findings)
+    return read.tune if read else {}
 
 
 def _check_together(parts: dict[str, Any], findings: Findings) -> None:
@@ -187,9 +210,12 @@ def _check_together(parts: dict[str, Any], findings: Findings) -> None:
         check_success(arms, parts["success"], findings)
     if search is not None:
         check_fields(arms, search, findings)
+    check_tune(arms, parts["tune"], search, findings)
     if axes is not None:
         check_points(arms, axes, search or Search(), findings)
         if not findings.touch("axes", "theory"):
             check_theory(arms, axes, parts["theory"], findings)
     if search is not None:
-        check_search(arms, axes, search, parts.get("repeats"), findings)
+        tune = {} if findings.touch("tune") else parts["tune"]
+        entries = sum(len(candidates(tune, arm)) for arm in arms)
+        check_search(entries, axes, search, parts.get("repeats"), findings)

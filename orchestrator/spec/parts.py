@@ -1,5 +1,6 @@
 """The smaller parts of an experiment: what counts as success, how to search, with what."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +8,12 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.target import Target
+from orchestrator.inference.threshold import Aim
+from orchestrator.spec.samplers import USUAL, sampler_named
 from orchestrator.spec.wording import number, quoted
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -62,22 +66,26 @@ class Criterion(Part):
         return f"{self.measure} > {number(self.above)}"
 
 
-Sampler = Literal["TPESampler", "GPSampler", "RandomSampler"]
-"""Optuna's samplers that learn from values alone, so that a study can be rebuilt from a ledger."""
-
 Choice = bool | int | float | str
+
+STEPS_PER_DECADE = 2
+"""Values of a log range at which tuning begins, per factor of ten. By hand: the usual ladder 1, 3,
+10 of step sizes and ridges; the race refines it where that pays."""
+LINEAR_STEPS = 5
+"""Values of a linear range at which tuning begins. Chosen by hand."""
 
 
 class Tunable(Part):
-    """The values a search may give one learner field: `choices`, or low to high, both included.
+    """The values a search may give one field: `choices`, or low to high, both included.
 
-    A file writes a list, or a mapping of low, high and spacing. `whole` asks for whole numbers and
-    follows from the ends.
+    A file writes a list, or a mapping of low, high, spacing and, for `tune`, the `count` of values
+    to begin with. `whole` asks for whole numbers and follows from the ends.
     """
 
     low: float | None = None
     high: float | None = None
     spacing: Literal["linear", "log"] = "linear"
+    count: int | None = Field(None, ge=2, le=64, description="values to begin with")
     choices: tuple[Choice, ...] = ()
     whole: bool = False
 
@@ -94,7 +102,7 @@ class Tunable(Part):
     @model_validator(mode="after")
     def _spans_something(self) -> Self:
         if self.choices:
-            if self.low is not None or self.high is not None:
+            if self.low is not None or self.high is not None or self.count is not None:
                 raise ValueError("give a list of choices, or low and high")
         elif self.low is None or self.high is None:
             raise ValueError("expected a list of choices, or low and high")
@@ -119,45 +127,124 @@ class Tunable(Part):
         if self.choices:
             return list(self.choices)
         low, high = self.ends
-        return {"low": low, "high": high, "spacing": self.spacing}
+        count = {} if self.count is None else {"count": self.count}
+        return {"low": low, "high": high, **count, "spacing": self.spacing}
+
+    @property
+    def steps(self) -> tuple[Choice, ...]:
+        """The values at which tuning begins: the choices, or a ladder from low to high.
+
+        `count` of them, or two per factor of ten and three at least on a log range, five on a
+        linear one; in between they are rounded to four digits, or to whole numbers.
+        """
+        if self.choices:
+            return tuple(dict.fromkeys(self.choices))
+        low, high = (float(end) for end in self.ends)
+        count = self.count or self._usual_count(low, high)
+        parts = [place / (count - 1) for place in range(1, count - 1)]
+        if self.spacing == "log":
+            inner = [low * (high / low) ** part for part in parts]
+        else:
+            inner = [low + (high - low) * part for part in parts]
+        first, last = self.ends
+        return tuple(dict.fromkeys([first, *(self.rounded(value) for value in inner), last]))
+
+    def rounded(self, value: float) -> int | float:
+        """The value as a person would write it."""
+        return round(value) if self.whole else float(f"{value:.4g}")
+
+    def _usual_count(self, low: float, high: float) -> int:
+        if self.spacing == "linear":
+            return LINEAR_STEPS
+        return max(3, math.ceil(STEPS_PER_DECADE * math.log10(high / low) - 1e-9) + 1)
 
 
 class Search(Part):
     """How points are chosen and when it ends.
 
     `level` is the success probability that defines a threshold, `confidence` that of its interval,
-    `tolerance` bounds (high - low) / (2 n_star). `round` is the number of trials proposed together;
-    it never follows the number of machines, so that a laptop and a cluster give one answer.
-    `sampler`, the name of an Optuna sampler, and `fields`, learner fields to tune, belong to kind
-    optuna alone. Defaults: chosen by hand.
+    `tolerance` bounds (high - low) / (2 n_star) of every threshold; with `aim: exponents`, which
+    belongs to kind threshold, it bounds half the width of every apparent exponent's interval
+    instead. `round` is the number of trials proposed together; it never follows the number of
+    machines, so that a laptop and a cluster give one answer.
+    `sampler`, the name of an Optuna sampler, its `settings`, the `fields` of learner or target and
+    the letters of `axes` that it chooses, and the `objective` belong to kind optuna alone.
+    Defaults: chosen by hand.
     """
 
     kind: Literal["grid", "sobol", "threshold", "optuna"] = "threshold"
     level: float = Field(0.5, ge=0.01, le=0.99, description="success probability at n_star")
     confidence: float = Field(0.95, ge=0.5, le=0.999, description="of every interval")
-    tolerance: float = Field(0.05, ge=0.001, le=1.0, description="half width over n_star")
+    tolerance: float = Field(
+        0.05,
+        ge=0.001,
+        le=1.0,
+        description="half width over n_star; of exponents where they are aim",
+    )
+    aim: Aim = Field("thresholds", description="what is to be known to the tolerance")
     max_trials: int | None = Field(None, ge=1, le=10**9, description="stop after this many trials")
     max_hours: float | None = Field(None, gt=0, le=10_000, description="stop after this many hours")
     round: int = Field(32, ge=2, le=4096, description="trials proposed together")
-    sampler: Sampler | None = Field(None, description="an Optuna sampler")
-    fields: dict[str, Tunable] = Field({}, description="learner fields to tune, with their values")
+    sampler: str | None = Field(None, description="an Optuna sampler, such as TPESampler")
+    settings: dict[str, Choice] = Field({}, description="of the sampler, as Optuna names them")
+    fields: dict[str, Tunable] = Field({}, description="fields to choose, with their values")
+    axes: tuple[Literal["d", "k", "n"], ...] = Field((), description="letters to choose as well")
+    objective: Literal["success", "level"] = Field(
+        "success", description="the success rate, to be raised, or its distance from level"
+    )
+
+    @field_validator("sampler")
+    @classmethod
+    def _is_known(cls, found: str | None) -> str | None:
+        return None if found is None else sampler_named(found)
+
+    @field_validator("fields")
+    @classmethod
+    def _in_one_spelling(cls, fields: dict[str, Tunable]) -> dict[str, Tunable]:
+        return {name.removeprefix("learner."): one for name, one in fields.items()}
 
     @model_validator(mode="after")
-    def _optuna_alone_tunes(self) -> Self:
-        if self.kind != "optuna" and (self.fields or self.sampler is not None):
-            raise ValueError("sampler and fields belong to kind optuna")
-        if self.kind == "optuna" and not self.fields:
-            raise ValueError("kind optuna tunes learner fields; name them under `fields`")
+    def _optuna_alone_chooses(self) -> Self:
+        if self.kind == "optuna":
+            if not self.fields and not self.axes:
+                raise ValueError("kind optuna chooses `fields` or `axes`; name at least one")
+        elif any(getattr(self, word) != field.default for word, field in self._of_optuna().items()):
+            raise ValueError(f"{', '.join(self._of_optuna())} belong to kind optuna")
+        return self
+
+    @classmethod
+    def _of_optuna(cls) -> dict[str, FieldInfo]:
+        words = ("sampler", "settings", "fields", "axes", "objective")
+        return {word: cls.model_fields[word] for word in words}
+
+    @model_validator(mode="after")
+    def _threshold_search_alone_aims(self) -> Self:
+        if self.kind != "threshold" and self.aim != "thresholds":
+            raise ValueError("aim: exponents belongs to kind threshold")
         return self
 
     @property
     def as_words(self) -> dict[str, Any]:
-        """What a file would say."""
+        """What a file would say; words younger than ids only where they are not the default."""
         words = self.model_dump(mode="json", exclude={"fields", "sampler"})
+        for word in ("aim", "settings", "axes", "objective"):
+            if getattr(self, word) == type(self).model_fields[word].default:
+                del words[word]
         if self.kind != "optuna":
             return words
         fields = {name: tunable.as_word for name, tunable in self.fields.items()}
-        return {**words, "sampler": self.sampler or "TPESampler", "fields": fields}
+        return {**words, "sampler": self.sampler or USUAL, "fields": fields}
+
+
+class Tune(Part):
+    """Learner fields to tune, each with its values."""
+
+    tune: dict[str, Tunable] = Field({}, description="learner fields to tune, with their values")
+
+    @field_validator("tune")
+    @classmethod
+    def _in_one_spelling(cls, fields: dict[str, Tunable]) -> dict[str, Tunable]:
+        return {name.removeprefix("learner."): one for name, one in fields.items()}
 
 
 class Resources(Part):

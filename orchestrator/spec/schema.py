@@ -4,6 +4,7 @@ It describes YAML, TOML and JSON alike. It is a guide while typing; `load` is th
 more: what measures a pair reports, what an expression is worth, whether k fits d.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.domain.learner import Learner
@@ -13,6 +14,7 @@ from orchestrator.spec.axes import MOST_COUNT
 from orchestrator.spec.model import WORDS
 from orchestrator.spec.parts import NAME, Criterion, Head, Resources, Search
 from orchestrator.spec.plugins import takes_list
+from orchestrator.spec.samplers import SAMPLERS
 from orchestrator.spec.theory import THEORY_KINDS
 
 Schema = dict[str, Any]
@@ -57,6 +59,8 @@ def _word(word: str) -> Schema:
         return {"type": "string", "pattern": f"^{NAME.pattern}$"}
     if word == "search":
         return _search()
+    if word == "tune":
+        return _tunables("learner fields to tune, each a list of values or a range", ["count"])
     if word in ("success", "resources"):
         return _plain((Criterion if word == "success" else Resources).model_json_schema())
     return _plain(Head.model_json_schema()["properties"][word])
@@ -150,14 +154,21 @@ def _axes() -> Schema:
 
 def _search() -> Schema:
     schema = _plain(Search.model_json_schema())
-    ends = {"low": {"type": "number"}, "high": {"type": "number"}}
-    span = _mapping({**ends, "spacing": {"enum": ["linear", "log"]}}, ["low", "high"])
-    schema["properties"]["fields"] = {
-        "type": "object",
-        "description": "learner fields to tune, each a list of choices or a range",
-        "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, span]},
-    }
+    fields = "fields of learner or target (target.NAME) to choose, each a list or a range"
+    schema["properties"]["fields"] = _tunables(fields)
+    schema["properties"]["sampler"] = {"enum": list(SAMPLERS), "description": "of Optuna"}
     return {key: value for key, value in schema.items() if key != "$defs"}
+
+
+def _tunables(description: str, more: Sequence[str] = ()) -> Schema:
+    span: Schema = {
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "spacing": {"enum": ["linear", "log"]},
+        **{word: {"type": "integer", "minimum": 2, "maximum": 64} for word in more},
+    }
+    one = {"anyOf": [{"type": "array", "minItems": 1}, _mapping(span, ["low", "high"])]}
+    return {"type": "object", "description": description, "additionalProperties": one}
 
 
 def _theory() -> Schema:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from orchestrator.errors import LedgerDamaged, LedgerUnreachable
-from orchestrator.tracking.schema import SCHEMA_VERSION, ledger_schema, metadata
+from orchestrator.tracking.schema import ADDED, SCHEMA_VERSION, ledger_schema, metadata
 
 BUSY_S = 5.0
 """How long a transaction waits for another process before it gives up; chosen by hand."""
@@ -31,7 +31,7 @@ class Database:
     """One ledger database. Connections are opened when first needed; safe to share by threads.
 
     Opening checks integrity and the schema's version; `create` makes the tables where there are
-    none. Raises `LedgerUnreachable` and `LedgerDamaged`.
+    none, and those that an older version lacks. Raises `LedgerUnreachable` and `LedgerDamaged`.
     """
 
     def __init__(self, url: str, create: bool = True) -> None:
@@ -101,11 +101,13 @@ class Database:
             self._create()
         elif found is None:
             raise LedgerUnreachable(f"{self.name}: there is no ledger here")
-        elif found != SCHEMA_VERSION:
+        elif not 1 <= found <= SCHEMA_VERSION:
             raise LedgerDamaged(
                 f"{self.name}: the ledger has schema version {found}, this version of phasefront "
                 f"reads {SCHEMA_VERSION}; use the version that wrote it, or another --ledger"
             )
+        elif found < SCHEMA_VERSION and create:
+            self._upgrade()
         if self.is_sqlite and create:  # only now: a database of something else stays as it is
             with self._errors(), closing(self._engine.raw_connection()) as raw:
                 raw.cursor().execute("PRAGMA journal_mode=WAL")
@@ -132,6 +134,16 @@ class Database:
             if not self.is_sqlite:
                 connection.execute(CreateSchema(POSTGRES_SCHEMA, if_not_exists=True))
             metadata.create_all(connection)
+            connection.execute(insert(ledger_schema).values(version=SCHEMA_VERSION))
+
+    def _upgrade(self) -> None:
+        """Add what newer versions brought. A driver of an older one goes on: nothing else moves."""
+        with self.writing() as connection:
+            found = self._version(connection) or SCHEMA_VERSION
+            if found == SCHEMA_VERSION:  # another process was faster
+                return
+            for version in range(found + 1, SCHEMA_VERSION + 1):
+                metadata.create_all(connection, tables=ADDED[version])
             connection.execute(insert(ledger_schema).values(version=SCHEMA_VERSION))
 
     @contextmanager

@@ -2,8 +2,8 @@
 
 What returns: keys, outcomes, measures, seconds, attempt numbers and times, bit for bit. What does
 not: rounds, attempts that gave no result, reasons of gaps, and whatever the mirror lagged. A sweep
-that is resumed asks for the same rounds again and finds the trials settled, so it trains none of
-them twice.
+that is resumed asks for the same rounds again, since the note of what it could reuse returns too,
+and finds the trials settled, so it trains none of them twice.
 """
 
 import json
@@ -21,13 +21,14 @@ from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell, Result, Trial
 from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
+from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord
 from orchestrator.tracking import names, outbox, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.probe import probe
-from orchestrator.tracking.schema import builds, cells, gaps, sweeps, trials
+from orchestrator.tracking.schema import builds, cells, gaps, reusable, sweeps, trials
 from orchestrator.tracking.writer import RunFound, client_of, runs_of
 
 _OUTCOMES = {number: Outcome(name) for name, number in names.OUTCOME_NUMBERS.items()}
@@ -74,6 +75,11 @@ class MirrorReader:
             history = self._client.get_metric_history(run.info.run_id, name)
             found[name] = (value, max(point.timestamp for point in history) / 1e3)
         return found
+
+    def reusable(self, sweep: str) -> list[Reusable]:
+        """What the sweep could reuse when it was first opened."""
+        documents = self._documents(self._parent(sweep).id)
+        return rows.reusable_of(documents.get(names.REUSABLE, "[]"))
 
     def attempts(self, sweep: str, key: str) -> list[Attempt]:
         """MLflow is not told of attempts that gave no result."""
@@ -210,7 +216,7 @@ def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
     if not lock.take():
         raise SweepInUse(f"sweep {sweep} is being answered; nothing was rebuilt")
     try:
-        _restore(database, record, found, reader.figures(sweep))
+        _restore(database, record, found, reader.reusable(sweep), reader.figures(sweep))
     finally:
         lock.release()
         database.close()
@@ -221,6 +227,7 @@ def _restore(
     database: Database,
     record: SweepRecord,
     found: Sequence[tuple[Member, float]],
+    could_reuse: Sequence[Reusable],
     figures: Mapping[str, tuple[float, float]],
 ) -> None:
     """Everything in the order in which it was settled, and marked as told: it came from there."""
@@ -229,6 +236,8 @@ def _restore(
         build = {"id": rows.build_id(rows.versions()), "versions": rows.versions()}
         writes.add_new(connection, builds, [build])
         writes.add_new(connection, sweeps, [rows.sweep_row(record) | {"status": "interrupted"}])
+        # Also an empty note: else the sweep would take its own trials for another's.
+        writes.add_new(connection, reusable, [rows.reusable_row(record.id, could_reuse)])
         writes.add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
         writes.add_new(connection, trials, [rows.trial_row(member.trial) for member, _ in found])
         stand = queries.states(connection, [member.trial.key for member, _ in found])

@@ -21,6 +21,8 @@ from sqlalchemy import Connection, insert, select, update
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import PluginError, SweepInUse
 from orchestrator.plan.asks import Ask
+from orchestrator.plan.reuse import Reusable, Wanted
+from orchestrator.plan.reuse import reusable as reusable_among
 from orchestrator.ports import Member, Settled, StoppedBy, SweepRecord, SweepStatus
 from orchestrator.tracking import queries, rows, writes
 from orchestrator.tracking.database import Database
@@ -126,6 +128,18 @@ class Ledger:
             cached = (members.c.sweep == self._sweep, members.c.round == number, members.c.cached)
             writes.queue_trials(connection, self._clock(), *cached)
         self._wake()
+
+    def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
+        """See `Tracker.reusable`."""
+        with self._writing() as connection:
+            known = queries.noted(connection, self._decoder, self._sweep)
+            if known is not None:
+                return known
+            begun = queries.recorded_rounds(connection, self._decoder, self._sweep)
+            found = [] if begun else reusable_among(arms, queries.answered(connection, arms, seed))
+            writes.note_reusable(connection, self._sweep, found, self._clock())
+        self._wake()
+        return found
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""

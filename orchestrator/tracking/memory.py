@@ -11,6 +11,7 @@ from time import time
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import SweepInUse
 from orchestrator.plan.asks import Ask
+from orchestrator.plan.reuse import Reusable, Wanted, reusable
 from orchestrator.ports import (
     Attempt,
     Member,
@@ -31,6 +32,7 @@ class MemorySweep:
     gaps: dict[str, Settled] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    reusable: list[Reusable] | None = None
 
 
 @dataclass
@@ -91,6 +93,14 @@ class MemoryTracker:
             self.memory.trials.setdefault(trial.key, trial)
             cached = trial.key in self.memory.settled
             self.sweep.members.setdefault(trial.key, (arm, number, cached))
+
+    def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
+        """See `Tracker.reusable`."""
+        if self.sweep.reusable is None:
+            known = [one.trial for one in self.memory.settled.values() if one.trial.seed == seed]
+            answered = [(one.cell.key, one.cell.point, one.repeat) for one in known]
+            self.sweep.reusable = [] if self.sweep.rounds else reusable(arms, answered)
+        return self.sweep.reusable
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""

@@ -34,6 +34,9 @@ A run without it is half-written.
 REFUSED: Final = "phasefront.refused"
 """On a cell of which MLflow took not everything: JSON list of the names that it refused."""
 
+REUSABLE: Final = "spec/reusable.json"
+"""Artifact of a sweep that could reuse trials when it was first opened."""
+
 EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages open on runs and their charts, not on traces of language models."""
 

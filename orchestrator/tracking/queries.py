@@ -5,7 +5,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
+from orchestrator.domain.plugin import canonical_json
+from orchestrator.domain.point import Point
 from orchestrator.plan.asks import Ask
+from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord
 from orchestrator.tracking.rows import Decoder, sweep_of
 from orchestrator.tracking.schema import (
@@ -15,6 +18,7 @@ from orchestrator.tracking.schema import (
     gaps,
     members,
     outbox,
+    reusable,
     rounds,
     sweeps,
     trials,
@@ -54,6 +58,34 @@ def recorded_rounds(connection: Connection, decoder: Decoder, sweep: str) -> lis
     """The asks of every round, in order."""
     query = select(rounds).where(rounds.c.sweep == sweep).order_by(rounds.c.number)
     return [decoder.asks(row) for row in connection.execute(query)]
+
+
+def answered(
+    connection: Connection, arms: Sequence[Wanted], seed: int
+) -> Iterator[tuple[str, Point, int]]:
+    """Cell's key, point and repeat of every trial with a result, of those plug-ins and that seed.
+
+    Plug-ins are compared by their settings; whether their revisions agree too, the key says.
+    """
+    for arm in arms:
+        query = (
+            select(cells.c.key, cells.c.d, cells.c.n, cells.c.k, trials.c.repeat)
+            .join(trials, trials.c.cell == cells.c.key)
+            .where(
+                cells.c.target == canonical_json(arm.target.settings),
+                cells.c.learner == canonical_json(arm.learner.settings),
+                trials.c.seed == seed,
+                trials.c.state == "done",
+            )
+        )
+        for key, d, n, k, repeat in connection.execute(query):
+            yield key, Point(d=d, n=n, k=k), repeat
+
+
+def noted(connection: Connection, decoder: Decoder, sweep: str) -> list[Reusable] | None:
+    """What the sweep could reuse when it was first opened; None where that was not noted."""
+    row = connection.execute(select(reusable).where(reusable.c.sweep == sweep)).one_or_none()
+    return None if row is None else decoder.reusable(row)
 
 
 def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:

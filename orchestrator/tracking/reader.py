@@ -3,11 +3,13 @@
 The ledger is read where it can be reached. Where it cannot, the mirror is, and `source` says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 from orchestrator.domain.plugin import load_source
 from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
+from orchestrator.plan.reuse import Reusable, Wanted, reusable
 from orchestrator.ports import Attempt, Member, SweepRecord
 from orchestrator.tracking import queries
 from orchestrator.tracking.database import Database
@@ -60,6 +62,10 @@ class Reader:
         """Every attempt at a trial, oldest first; other sweeps' attempts at it are among them."""
         return self._reads.attempts(sweep, key)
 
+    def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
+        """Trials with a result that a sweep of these arms may ask for; MLflow is not asked."""
+        return self._reads.reusable(arms, seed) if isinstance(self._reads, LedgerReader) else []
+
     def lag(self, sweep: str) -> int:
         """How many outbox entries of a sweep MLflow has not been told."""
         return self._reads.lag(sweep)
@@ -100,6 +106,11 @@ class LedgerReader:
         """See `Reader.attempts`."""
         with self._database.reading() as connection:
             return queries.attempts_at(connection, key)
+
+    def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
+        """See `Reader.reusable`."""
+        with self._database.reading() as connection:
+            return reusable(arms, queries.answered(connection, arms, seed))
 
     def lag(self, sweep: str) -> int:
         """See `Reader.lag`."""

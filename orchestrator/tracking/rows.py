@@ -22,6 +22,7 @@ from orchestrator.domain.target import Target
 from orchestrator.domain.trial import KEY_FORMAT, Cell, Result, Trial
 from orchestrator.errors import LedgerDamaged
 from orchestrator.plan.asks import Ask
+from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import Settled, SweepRecord
 
 
@@ -147,6 +148,12 @@ class Decoder:
             for ask in json.loads(row.asks)
         ]
 
+    def reusable(self, row: Row[Any]) -> list[Reusable]:
+        """The trials of a row of `reusable`, in order."""
+        if _hash(row.trials, 8) != row.checksum:
+            raise self._damaged(row)
+        return reusable_of(row.trials)
+
     def _cell(self, row: Row[Any]) -> tuple[Cell, str]:
         """The cell and the text that its key hashes, which needs no plug-in to be checked."""
         try:
@@ -169,7 +176,12 @@ class Decoder:
         return cell, canonical
 
     def _damaged(self, row: Row[Any]) -> LedgerDamaged:
-        name = f"trial {row.key[:8]}" if hasattr(row, "key") else f"round {row.number}"
+        if hasattr(row, "key"):
+            name = f"trial {row.key[:8]}"
+        elif hasattr(row, "number"):
+            name = f"round {row.number}"
+        else:
+            name = f"the note of what sweep {row.sweep} can reuse"
         return LedgerDamaged(
             f"{self._place}: {name} is not what was written; the ledger is left untouched. Restore "
             "a copy, or move it away and rebuild it: phasefront resume SWEEP --from-mlflow"
@@ -204,6 +216,30 @@ def round_row(sweep: str, number: int, asks: Iterable[Ask]) -> dict[str, Any]:
         ]
     )
     return {"sweep": sweep, "number": number, "asks": text, "checksum": _hash(text, 8)}
+
+
+def reusable_row(sweep: str, found: Iterable[Reusable]) -> dict[str, Any]:
+    """What a sweep could reuse, as a row of `reusable`."""
+    text = canonical_json(
+        [
+            {
+                "arm": one.arm,
+                "point": one.point.model_dump(),
+                "repeats": list(one.repeats),
+                "tuned": dict(one.tuned),
+            }
+            for one in found
+        ]
+    )
+    return {"sweep": sweep, "trials": text, "checksum": _hash(text, 8)}
+
+
+def reusable_of(text: str) -> list[Reusable]:
+    """The inverse, from the row's text."""
+    return [
+        Reusable(one["arm"], Point(**one["point"]), tuple(one["repeats"]), one["tuned"])
+        for one in json.loads(text)
+    ]
 
 
 def sweep_row(record: SweepRecord) -> dict[str, Any]:

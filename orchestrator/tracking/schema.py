@@ -1,4 +1,4 @@
-"""The ledger's tables. One schema for SQLite and PostgreSQL; version 1.
+"""The ledger's tables. One schema for SQLite and PostgreSQL; version 2.
 
 A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member, and so is its
 giving up: a result is everybody's, a gap is of the sweep that could not fill it. What the outbox
@@ -24,8 +24,9 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
-"""Raised when a table changes; a ledger of another version is refused and left untouched."""
+SCHEMA_VERSION = 2
+"""Raised when a table changes. An older ledger gets what it lacks (`ADDED`) when a sweep is next
+opened in it; one of a later version is refused and left untouched."""
 
 metadata = MetaData()
 
@@ -142,6 +143,14 @@ rounds = Table(
     PrimaryKeyConstraint("sweep", "number"),
 )
 
+reusable = Table(  # what a sweep could reuse when it was first opened; see `plan.reuse`
+    "reusable",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), primary_key=True),
+    Column("trials", Text, nullable=False),  # JSON
+    Column("checksum", String(16), nullable=False),
+)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -191,3 +200,6 @@ drivers = Table(
     Column("pid", Integer, nullable=False),
     Column("since", Double, nullable=False),
 )
+
+ADDED = {2: (reusable,)}
+"""Tables by the version that brought them; version 1 had all the others."""

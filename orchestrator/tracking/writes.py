@@ -23,8 +23,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Trial
+from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import SweepRecord
-from orchestrator.tracking import queries, rows
+from orchestrator.tracking import names, queries, rows
 from orchestrator.tracking.schema import (
     artifacts,
     attempts,
@@ -35,6 +36,7 @@ from orchestrator.tracking.schema import (
     gaps,
     members,
     outbox,
+    reusable,
     sweeps,
     trials,
 )
@@ -135,6 +137,16 @@ def add_members(
         for position, (arm, trial) in enumerate(asked)
     ]
     add_new(connection, members, new)
+
+
+def note_reusable(
+    connection: Connection, sweep: str, found: Sequence[Reusable], now: float
+) -> None:
+    """Note what a sweep can reuse; MLflow keeps it too, for the day when the ledger is lost."""
+    row = rows.reusable_row(sweep, found)
+    connection.execute(insert(reusable).values(**row))
+    if found:
+        put_artifact(connection, sweep, names.REUSABLE, row["trials"].encode(), now)
 
 
 def start_attempts(

@@ -143,6 +143,18 @@ def test_plan_trains_and_writes_nothing(phasefront: Command, store: Path, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_plan_says_what_the_store_has_of_it(phasefront: Command, store: Path):
+    words = ("plan", store.parent / "tiny.yaml", "--store", store, "--format", "json")
+    counted = json.loads(phasefront("status", "tiny", "--store", store, "--format", "json")[1])
+    assert json.loads(phasefront(*words)[1])["reusable"] == counted["trials"]["done"]
+    assert json.loads(phasefront(*words, "--set", "seed=9")[1])["reusable"] == 0
+    grid = ("--set", "search.kind=grid", "--set", "repeats=1", "--set", "axes.d=[3]")
+    planned = json.loads(phasefront(*words, *grid)[1])
+    assert 0 < planned["reusable"] < planned["trials"]
+    _, out, _ = phasefront(*words[:-2])
+    assert f"{counted['trials']['done']} trials in the store can be reused at no cost" in out
+
+
 def test_new_writes_a_file_that_can_be_planned(phasefront: Command, tmp_path: Path):
     assert phasefront("new", "mine")[0] == 0
     assert phasefront("plan", tmp_path / "mine.yaml")[0] == 0

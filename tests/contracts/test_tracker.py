@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.learner import Outcome
+from orchestrator.domain.learners.linear_separator import LinearSeparator
 from orchestrator.domain.point import Point
+from orchestrator.domain.targets.random_labels import RandomLabels
+from orchestrator.domain.targets.sparse_parity import SparseParity
 from orchestrator.domain.trial import Trial
 from orchestrator.errors import SweepInUse
 from orchestrator.plan.asks import Ask
+from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.ports import Tracker
 from orchestrator.tracking import Memory, MemoryTracker
 from orchestrator.tracking.database import Database
@@ -324,6 +329,56 @@ def test_a_gap_is_still_one_when_its_sweep_is_resumed(make: Make, tracker: Track
     again.open(a_sweep())
     assert states(again) == ["gap", "waiting", "waiting"]
     assert again.begin([a_trial().key]) == {}
+
+
+ARM = Wanted(0, RandomLabels(), LinearSeparator(), {(10, 1): (15, 30)})
+
+
+def reusable(tracker: Tracker, arm: Wanted = ARM, seed: int = 0) -> list[tuple[int, ...]]:
+    """n and repeats of what a sweep of that arm can reuse."""
+    return [(one.point.n, *one.repeats) for one in tracker.reusable([arm], seed)]
+
+
+def test_a_sweep_can_reuse_the_results_of_its_own_keys_and_no_others(make: Make, tracker: Tracker):
+    here, far = some_trials(3), [a_trial(0, n=16), a_trial(0, n=31), a_trial(0, seed=1)]
+    tracker.record_round(1, [], [(0, trial) for trial in far])
+    done(tracker, a_result(here[2]), a_result(here[0]), *map(a_result, far))
+    tracker.give_up(here[1].key, ["timed out"])
+    others = {
+        "plain": ARM,
+        "another place": replace(ARM, arm=4),
+        "another d": replace(ARM, ranges={(11, 1): (15, 30)}),
+        "another target": replace(ARM, target=SparseParity()),
+    }
+    found = {}
+    for place, (name, arm) in enumerate(others.items()):
+        other = make()
+        other.open(a_sweep(f"{place:016d}", name))
+        found[name] = reusable(other, arm)
+    assert found["plain"] == found["another place"] == [(16, 0), (20, 0, 2)]
+    assert found["another d"] == found["another target"] == []
+    other = make()
+    other.open(a_sweep("f" * 16, "another seed"))
+    assert reusable(other, seed=1) == [(20, 0)]
+
+
+def test_what_can_be_reused_is_noted_once(make: Make, tracker: Tracker):
+    done(tracker, a_result(a_trial(0)))
+    other = make()
+    other.open(a_sweep("f" * 16, "other"))
+    assert other.reusable([ARM], 0) == [Reusable(0, Point(d=10, n=20, k=1), (0,))]
+    done(tracker, a_result(a_trial(1)))
+    assert reusable(other) == [(20, 0)]
+    other.record_round(0, [], [])
+    other.close()
+    again = make()
+    again.open(a_sweep("f" * 16, "other"))
+    assert reusable(again) == [(20, 0)]
+
+
+def test_a_sweep_that_began_without_a_note_has_none(tracker: Tracker):
+    done(tracker, a_result(a_trial()))
+    assert reusable(tracker) == []
 
 
 def beside(make: Make, *trials: Trial) -> Tracker:

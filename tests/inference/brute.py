@@ -44,7 +44,11 @@ def one_cell(ask, tallies, level, quantiles, m_range, l_range=(-2.5, 8.0), count
         log_prior = -0.5 * (m - centre) ** 2 / variance - 0.5 * (l - np.log(8)) ** 2 / slope
         log_prior = log_prior - 0.5 * np.log(variance)
         for form in FORMS:
-            logs = log_prior + log_likelihood(form, level, tallies, m, l) + np.log(form.weight * weight)
+            logs = (
+                log_prior
+                + log_likelihood(form, level, tallies, m, l)
+                + np.log(form.weight * weight)
+            )
             density += np.exp(logs).sum(1)
     cumulative = np.cumsum(density) - density / 2
     return np.interp(np.array(quantiles) * cumulative[-1], cumulative, m[:, 0])

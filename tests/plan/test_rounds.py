@@ -3,11 +3,13 @@
 from typing import Any
 
 from orchestrator.domain.learner import Learner
+from orchestrator.domain.learners.kernel_ridge import KernelRidge
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
+from orchestrator.domain.targets.sparse_parity import SparseParity
 from orchestrator.domain.trial import Trial
 from orchestrator.plan.asks import ArmTally, Ask
-from orchestrator.plan.expansion import Expansion
+from orchestrator.plan.expansion import Expansion, fields_of
 from orchestrator.plan.rounds import Rounds
 
 
@@ -50,6 +52,16 @@ def test_tuned_fields_reach_the_learner_and_have_repeats_of_their_own():
     assert wide.repeat == 0
     assert wide.cell.learner == Still(width=64)
     assert plain.key != wide.key
+
+
+def test_fields_of_the_target_are_set_too_and_read_back():
+    ridge, parity = KernelRidge(), SparseParity()
+    expansion = Expansion([(parity, ridge)], seed=5)
+    fields = {"ridge": 0.5, "target.flip_rate": 0.25}
+    ((_, trial),) = expansion.trials([an_ask(repeats=1, tuned=fields)])
+    assert trial.cell.target == SparseParity(flip_rate=0.25)
+    assert trial.cell.learner == KernelRidge(ridge=0.5)
+    assert fields_of(trial.cell.target, trial.cell.learner, list(fields)) == fields
 
 
 def test_the_next_round_waits_for_all_but_the_newest():

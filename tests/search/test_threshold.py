@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from orchestrator.domain.point import Point
+from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import ArmTally, Ask
 from orchestrator.search import proposer_for
 from tests.search.experiments import a_spec
@@ -117,6 +118,35 @@ def test_a_search_with_max_trials_spends_them_and_no_more():
     _, tallies = play(proposer_for(spec))
     assert sum(tally.trials for tally in tallies) == 60
     assert proposer_for(spec).stopped_by(tallies) == "max_trials"
+
+
+def test_trials_at_hand_are_asked_for_and_are_no_part_of_max_trials():
+    """All repeats of two n around the first arm's thresholds, and 30 trials that may be trained."""
+    stored = [Point(d=d, n=n, k=2) for d, n in ((10, 39), (10, 45), (30, 113), (30, 134))]
+    reusable = [Reusable(0, point, tuple(range(500))) for point in stored]
+    spec = a_search(max_trials=30, tolerance=0.1)
+    rounds, tallies = play(proposer_for(spec, reusable))
+    free = sum(tally.trials for tally in tallies if tally.point in stored)
+    assert sum(tally.trials for tally in tallies) - free <= 30
+    assert free > 30
+    paid = [sum(a.repeats for a in asks if a.point not in stored) for asks in rounds]
+    assert all(sum(a.repeats for a in asks) <= spec.search.round for asks in rounds)
+    assert proposer_for(spec, reusable).stopped_by(tallies) == (
+        "max_trials" if sum(paid) == 30 else "tolerance"
+    )
+
+
+def test_once_max_trials_are_spent_only_trials_at_hand_are_asked_for():
+    point, far = Point(d=10, n=39, k=2), Point(d=30, n=5000, k=2)
+    spec = a_search(max_trials=20)
+    spent = [ArmTally(0, far, successes=20, trials=20)]
+    assert proposer_for(spec).propose(2, spent, []) == []
+    every = [Reusable(0, Point(d=10, n=n, k=2), (0, 1, 2)) for n in range(2, 5001)]
+    asks = proposer_for(spec, every).propose(2, spent, [])
+    assert asks
+    assert all(ask.point.d == 10 and ask.repeats <= 3 for ask in asks)
+    elsewhere = [Reusable(0, point, (3, 4))]  # not the repeats that would be asked next
+    assert proposer_for(spec, elsewhere).propose(2, spent, []) == []
 
 
 def test_contexts_that_nobody_asked_for_are_never_proposed():

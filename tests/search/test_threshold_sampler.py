@@ -211,10 +211,10 @@ def test_enqueued_points_are_pending_until_they_run():
     study = a_study()
     study.enqueue_trial({"d": 20, "n": 33})
     history = study.sampler._read(study)
-    assert history.pending == {((20,), 33): 1}
+    assert history.pending() == {((20,), 33): 1}
     study.optimize(an_objective(), n_trials=1)
     assert points(study) == [(20, 33)]
-    assert not study.sampler._read(study).pending
+    assert not study.sampler._read(study).pending()
 
 
 def test_a_block_of_repeats_counts_as_many_outcomes():

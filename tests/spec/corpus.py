@@ -79,7 +79,7 @@ def whole(name: str, text: str, *faults: Expected, suffix: str = ".yaml") -> Cas
 
 UNKNOWN = [
     add("unknown word", "serch: {}", ("serch", 15, "did you mean 'search'?")),
-    add("tune is not a word", "tune: {}", ("tune", 15, "unknown word 'tune'")),
+    add("tune misspelt", "tuen: {}", ("tuen", 15, "did you mean 'tune'?")),
     swap(
         "unknown word in search",
         "search",
@@ -450,13 +450,96 @@ AXES = [
         GOOD.replace("{kind: kernel_ridge}", "{kind: kernel_ridge, ridge: [0.1, 1]}").replace(
             "kind: threshold, tolerance: 0.1", "kind: sobol, max_trials: 7"
         ),
-        ("search.max_trials", 11, "at least 8, for 4 repeats of one point for each of 2 arms"),
+        ("search.max_trials", 11, "at least 8, for 4 repeats of one point for each of 2 arms and"),
+    ),
+    swap(
+        "exponents of too few thresholds",
+        "search",
+        "search: {aim: exponents}",
+        ("search.aim", 11, "2 (d, k) show no law; exponents need at least 3"),
+    ),
+    swap(
+        "exponents from a grid",
+        "search",
+        "search: {kind: grid, aim: exponents}",
+        ("search", 11, "aim: exponents belongs to kind threshold"),
+    ),
+    swap(
+        "an unknown aim",
+        "search",
+        "search: {aim: exponent}",
+        ("search.aim", 11, "exponent"),
     ),
     swap(
         "a tuning without a setting",
         "search",
         "search: {kind: optuna, max_trials: 1, fields: {ridge: [0.1, 1]}}",
         ("search.max_trials", 11, "at least 4"),
+    ),
+    swap(
+        "a sampler misspelt",
+        "search",
+        "search: {kind: optuna, sampler: TPSampler, fields: {ridge: [0.1, 1]}}",
+        ("search.sampler", 11, "did you mean 'TPESampler'?"),
+    ),
+    swap(
+        "a setting of another sampler",
+        "search",
+        "search: {kind: optuna, sampler: qmc, settings: {popsize: 4}, axes: [d, n]}",
+        ("search.settings.popsize", 11, "known settings: qmc_type, scramble"),
+    ),
+    swap(
+        "settings that do not fit",
+        "search",
+        "search: {kind: optuna, settings: {n_startup_trials: 1.5, group: 1}, axes: [n]}",
+        ("search.settings.n_startup_trials", 11, "expected a whole number, found 1.5"),
+        ("search.settings.group", 11, "expected true or false, found 1"),
+    ),
+    swap(
+        "a design in d alone",
+        "search",
+        "search: {kind: optuna, axes: [d]}",
+        ("search.axes", 11, "name n beside them"),
+    ),
+    swap(
+        "a sampler for a grid",
+        "search",
+        "search: {kind: grid, sampler: tpe}",
+        ("search", 11, "sampler, settings, fields, axes, objective belong to kind optuna"),
+    ),
+    add(
+        "tuned fields that do not exist",
+        "tune: {rigde: [0.1, 1], target.flip_rate: [0.1, 0.2]}",
+        ("tune.rigde", 15, "kernel_ridge: unknown field 'rigde'; did you mean 'ridge'?"),
+        ("tune.'target.flip_rate'", 15, "the target is the question"),
+    ),
+    add(
+        "values that a learner refuses",
+        "tune: {ridge: [0.1, -1], kernel: [rbf, rfb]}",
+        ("tune.ridge", 15, "kernel_ridge: expected a number of at least 0, found -1"),
+        ("tune.kernel", 15, "did you mean 'rbf'?"),
+    ),
+    add(
+        "a tuned range without an end",
+        "tune: {ridge: {low: 0.1}}",
+        ("tune.ridge", 15, "low and high"),
+    ),
+    add(
+        "too many settings to race",
+        "tune: {ridge: {low: 1.0e-9, high: 1, spacing: log}, degree: [1, 2, 3, 4]}",
+        ("tune", 15, "76 settings of kernel_ridge; at most 64"),
+    ),
+    whole(
+        "arms that tuning makes one",
+        GOOD.replace("{kind: kernel_ridge}", "{kind: kernel_ridge, ridge: [0.1, 1]}")
+        + "tune: {ridge: [0.1, 1]}\n",
+        ("tune", 15, "differ in tuned fields only"),
+    ),
+    whole(
+        "two words for tuning",
+        GOOD.replace("kind: threshold, tolerance: 0.1", "kind: optuna, fields: {ridge: [0.1, 1]}")
+        + "tune: {ridge: [0.1, 1]}\n",
+        ("tune", 15, "keep one of the two"),
     ),
     add(
         "theory of a ridge in letters",

@@ -13,7 +13,7 @@ from orchestrator.domain.learners.kernel_ridge import KernelRidge
 from orchestrator.domain.targets.random_labels import RandomLabels
 from orchestrator.domain.targets.sparse_parity import SparseParity
 from orchestrator.errors import SpecError
-from orchestrator.spec import Criterion, ExperimentSpec, Search, loads
+from orchestrator.spec import Criterion, ExperimentSpec, Search, Tunable, loads
 
 WORDS: dict[str, Any] = {
     "name": "model",
@@ -354,7 +354,11 @@ def test_optuna_tunes_fields_by_choice_or_range():
         ({"kind": "optuna", "fields": {"ridge": {"low": 2}}}, "search.fields.ridge"),
         ({"kind": "optuna", "fields": {"ridge": 3}}, "search.fields.ridge"),
         ({"kind": "optuna", "fields": {"kernel": ["rbf", "rfb"]}}, "search.fields.kernel"),
-        ({"kind": "optuna", "sampler": "TPE", "fields": {"ridge": [1, 2]}}, "search.sampler"),
+        ({"kind": "optuna", "sampler": "TPSampler", "fields": {"ridge": [1, 2]}}, "search.sampler"),
+        (
+            {"kind": "optuna", "fields": {"ridge": {"low": 1, "high": 2, "count": 2}}},
+            "search.fields.ridge.count",
+        ),
     ],
 )
 def test_fields_that_cannot_be_tuned_are_faults(search: dict[str, Any], path: str):
@@ -363,10 +367,72 @@ def test_fields_that_cannot_be_tuned_are_faults(search: dict[str, Any], path: st
     assert [fault.path for fault in caught.value.faults] == [path]
 
 
+def test_optuna_may_choose_fields_of_the_target_and_letters():
+    search = {
+        "kind": "optuna",
+        "sampler": "cmaes",
+        "settings": {"popsize": 6},
+        "fields": {"target.flip_rate": {"low": 0.0, "high": 0.4}, "learner.ridge": [0.1, 1]},
+        "axes": ["d", "n"],
+        "objective": "level",
+    }
+    spec = a_spec(search=search)
+    assert spec.search.sampler == "CmaEsSampler"
+    assert spec.tuned_fields(spec.arms[0]) == ("target.flip_rate", "ridge")
+    assert ExperimentSpec.from_canonical(spec.canonical) == spec
+
+
+# Tuning
+
+
+@pytest.mark.parametrize(
+    ("values", "steps"),
+    [
+        ({"low": 0.01, "high": 1, "spacing": "log"}, (0.01, 0.03162, 0.1, 0.3162, 1.0)),
+        ({"low": 1, "high": 2, "spacing": "log"}, (1, 2)),
+        ({"low": 1.0, "high": 2, "spacing": "log"}, (1.0, 1.414, 2.0)),
+        ({"low": 0, "high": 1, "count": 3}, (0, 1)),
+        ({"low": 0.0, "high": 1.0, "count": 3}, (0.0, 0.5, 1.0)),
+        ({"low": 2, "high": 10}, (2, 4, 6, 8, 10)),
+        (["b", "a", "b"], ("b", "a")),
+    ],
+)
+def test_tuning_begins_on_a_ladder(values: Any, steps: tuple[Any, ...]):
+    assert Tunable.model_validate(values).steps == steps
+
+
+def test_every_arm_is_tuned_by_the_fields_that_its_learner_has():
+    learners = [{"kind": "kernel_ridge"}, {"kind": "two_layer"}]
+    spec = a_spec(learner=learners, tune={"ridge": [1, 2], "width": [8, 16], "depth": [1]})
+    kernel, network = spec.arms
+    assert [one["ridge"] for one in spec.candidates(kernel)] == [1.0, 2.0]
+    assert type(spec.candidates(kernel)[0]["ridge"]) is float
+    assert spec.candidates(network) == ({"width": 8}, {"width": 16})
+    assert spec.tuned_fields(kernel) == ("ridge", "depth")
+    assert ExperimentSpec.from_canonical(spec.canonical) == spec
+
+
+def test_tuning_is_part_of_the_id_and_nothing_tuned_is_no_word():
+    assert a_spec(tune={"ridge": [1, 2]}).id != a_spec().id
+    assert a_spec(tune={}).id == a_spec().id
+    assert a_spec().candidates(a_spec().arms[0]) == ({},)
+
+
 def test_search_defaults_are_those_of_the_documentation():
     search = Search()
     assert (search.kind, search.level, search.confidence) == ("threshold", 0.5, 0.95)
     assert (search.tolerance, search.round, search.max_trials) == (0.05, 32, None)
+
+
+def test_an_aim_is_read_kept_and_part_of_the_id():
+    axes = {"d": [10, 20, 40], "k": 2, "n": {"low": "d", "high": "4*d"}}
+    plain, aimed = (
+        a_spec(axes=axes, search=words) for words in ({}, {"aim": "exponents", "tolerance": 0.05})
+    )
+    assert aimed.search.aim == "exponents"
+    assert ExperimentSpec.from_canonical(aimed.canonical) == aimed
+    assert aimed.id != plain.id
+    assert '"aim"' not in plain.canonical, "sweeps recorded before the word was known keep their id"
 
 
 # Budgets of designs

@@ -13,6 +13,7 @@ from orchestrator.errors import LedgerDamaged, LedgerUnreachable, PluginError, S
 from orchestrator.tracking import database as database_module
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
+from orchestrator.tracking.reader import LedgerReader
 from tests.tracking.values import a_result, a_sweep, a_trial, some_trials
 
 
@@ -65,6 +66,24 @@ def test_a_ledger_of_another_version_is_refused_and_left_untouched(ledger: Ledge
     with pytest.raises(LedgerDamaged, match="schema version 99"):
         opened(path)
     assert path.read_bytes() == before
+
+
+def test_an_older_ledger_is_read_as_it_is_and_gets_what_it_lacks_when_a_sweep_is_opened(
+    ledger: Ledger, path: Path
+):
+    commit(ledger, 0)
+    ledger.close()
+    raw(path, "DROP TABLE reusable")
+    raw(path, "UPDATE ledger_schema SET version = 1")
+    reader = LedgerReader(f"sqlite:///{path}")
+    assert reader.members(a_sweep().id)[0].state == "done"
+    reader.close()
+    assert raw(path, "SELECT version FROM ledger_schema") == [(1,)]
+    again = Ledger(opened(path))
+    again.open(a_sweep())
+    assert again.reusable([], 0) == []
+    assert raw(path, "SELECT version FROM ledger_schema") == [(1,), (2,)]
+    again.close()
 
 
 def test_a_database_of_something_else_is_refused_and_left_untouched(path: Path):
