@@ -1,57 +1,50 @@
 """Many cells at once: expectation propagation with exact quadrature inside each cell.
 
-Given the settings (form of the curve, scale of the remainder), the prior couples the cells only
-through a Gaussian, and each cell's likelihood touches its own two unknowns, m = log n_star and
-l = log s. Expectation propagation (Minka 2001; Rasmussen & Williams 2006, section 3.6) replaces
-each cell's likelihood by a two-dimensional Gaussian site and refines it against the exact tilted
-distribution, here integrated on nodes. With one cell it is exact in one step; with several, only
-what cells say to each other is rounded to a Gaussian. Every cell's own answer stays the tilted
-distribution itself: skewed, boxed in between two integers, or half open where it is.
+Cells are coupled in two ways. Given the scale of the remainder, the prior over all m = log n_star
+and l = log s is one Gaussian; and all cells share one form of the success curve, from which each
+may stray (`STRAY`). Each cell's likelihood touches its own two unknowns and its own form.
+Expectation propagation (Minka 2001; Rasmussen & Williams 2006, section 3.6) replaces each cell's
+likelihood by a site, a two-dimensional Gaussian times a weight for each form, and refines it
+against the exact tilted distribution, here integrated on nodes. With one cell it is exact in one
+step; with several, only what cells say to each other is rounded. Every cell's own answer stays the
+tilted distribution itself: skewed, boxed in between two integers, or half open where it is.
 
 Why not a Laplace approximation, as the first prototype had: between the last failure and the first
 success a steep curve makes the likelihood a box, whose mode says nothing of its width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference.nodes import Nodes
+from orchestrator.inference.likelihood import Table
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 MAX_SWEEPS = 24
-"""Sweeps over the sites; typical problems settle in four to seven."""
+"""Sweeps over the sites; typical problems settle in two to six."""
 
-SETTLED = 0.02
+SETTLED, UNSETTLED = 0.02, 0.3
 """Largest mismatch between a Gaussian mean and the exact tilted one, in standard deviations, at
-which the iteration ends. Comparing sweeps instead would take a run to the nodes' edge for rest."""
+which the iteration ends for the likeliest setting (less likely ones may be rougher by the root of
+the odds against them), and above which a result is not used. Comparing sweeps instead would take a
+run to the nodes' edge for rest."""
 
 SHARES = (1.0, *[0.8] * 5, *[0.5] * 8, *[0.3] * 10)
 """Share of the new sites taken in each sweep: sites that swing are led in gently. By hand."""
 
+TRUSTED, HOPELESS = 2, 14.0
+"""From this sweep on a setting whose evidence is this many nats behind the best is given up."""
 
-@dataclass(frozen=True)
-class Coupled:
-    """The posterior for each of H settings.
-
-    `log_evidence`: (H,); minus infinity where the iteration did not settle. That happens where
-    cells contradict the law they are held to: a tight law, whose evidence is poor in truth, but
-    not to be believed as computed. (If nothing settles, the nearest to it are preferred.)
-    `mean`: (H, 2C), all m first; `covariance`: (H, 2C, 2C). `masses`: (C, H, G, S), each cell's
-    probabilities at its nodes, summing to 1 over (G, S).
-    """
-
-    log_evidence: Array
-    mean: Array
-    covariance: Array
-    masses: Array
+STRAY = 0.1
+"""Chance that a cell's success curve has a form of its own. Chosen by hand."""
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class Pairs:
     """Natural parameters of H x C Gaussians over (m, l): precisions and precision times mean."""
 
     mm: Array
@@ -61,29 +54,36 @@ class _Pairs:
     l: Array
 
     @staticmethod
-    def zero(shape: tuple[int, int]) -> "_Pairs":
-        return _Pairs(*(np.zeros(shape) for _ in range(5)))
+    def zero(shape: tuple[int, int]) -> "Pairs":
+        """No information."""
+        return Pairs(*(np.zeros(shape) for _ in range(5)))
 
-    def rows(self, active: Rows) -> "_Pairs":
-        return _Pairs(*(part[active] for part in self.parts()))
+    def rows(self, active: Rows) -> "Pairs":
+        """Those of some settings, in any order and as often as wanted."""
+        return Pairs(*(part[active] for part in self.parts()))
 
-    def put(self, active: Rows, other: "_Pairs") -> None:
+    def put(self, active: Rows, other: "Pairs") -> None:
+        """Replace some settings in place."""
         for mine, theirs in zip(self.parts(), other.parts(), strict=True):
             mine[active] = theirs
 
     def parts(self) -> tuple[Array, ...]:
+        """The five arrays, precisions first."""
         return self.mm, self.ml, self.ll, self.m, self.l
 
-    def less(self, other: "_Pairs") -> "_Pairs":
+    def less(self, other: "Pairs") -> "Pairs":
+        """Divided by another."""
         pairs = zip(self.parts(), other.parts(), strict=True)
-        return _Pairs(*(mine - theirs for mine, theirs in pairs))
+        return Pairs(*(mine - theirs for mine, theirs in pairs))
 
-    def toward(self, other: "_Pairs", share: float) -> "_Pairs":
+    def toward(self, other: "Pairs", share: float) -> "Pairs":
+        """A share of the way to another."""
         pairs = zip(self.parts(), other.parts(), strict=True)
-        return _Pairs(*((1 - share) * mine + share * theirs for mine, theirs in pairs))
+        return Pairs(*((1 - share) * mine + share * theirs for mine, theirs in pairs))
 
     @property
     def determinant(self) -> Array:
+        """Determinants of the precisions."""
         return np.maximum(self.mm * self.ll - self.ml**2, 1e-300)
 
     def moments(self) -> tuple[Array, Array]:
@@ -101,110 +101,184 @@ class _Pairs:
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """The nodes relative to the prior mean: m (C, G); powers of l (C, S, 3): 1, l, l^2.
+class Coupled:
+    """The posterior for each of H settings.
 
-    `volume`: (C, G, S), the nodes' weights; `width_m`: (C, G); `blur_l`: (C,), variance inside the
-    narrowest interval of l.
+    `log_evidence`: (H,); minus infinity where the iteration did not settle. That happens where
+    cells contradict the law they are held to: a tight law, whose evidence is poor in truth, but
+    not to be believed as computed. (If nothing settles, the nearest to it are preferred.)
+    `mean`: (H, 2C), all m first; `covariance`: (H, 2C, 2C). `sites`: those of the O observed cells.
+    `cavity`: (H, C) Gaussians, what the other cells say of each. `forms`: (H, C, F), likewise.
+    """
+
+    log_evidence: Array
+    mean: Array
+    covariance: Array
+    sites: Pairs
+    cavity: Pairs
+    forms: Array
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Tables of several cells, stacked, with nodes relative to the prior mean.
+
+    `m`: (C, G), `powers` of l: (C, S, 3): 1, l, l^2; `log_volume` and `top`: (C, G, S);
+    `relative`: (C, F, G * S); `width_m`: (C, G); `blur_l`: (C,), variance inside the narrowest
+    interval of l.
     """
 
     m: Array
     powers: Array
-    volume: Array
+    log_volume: Array
+    top: Array
+    relative: Array
     width_m: Array
     blur_l: Array
 
     @staticmethod
-    def of(mean: Array, m: Nodes, l: Nodes) -> "_Grid":
-        cells = len(m.x)
-        off = l.x - mean[cells:, None]
-        return _Grid(
-            m=m.x - mean[:cells, None],
+    def of(mean: Array, tables: Sequence[Table]) -> "Grids":
+        """`mean`: (2C,), the prior means of m, then of l."""
+        cells = len(tables)
+        m, l = np.stack([t.m.x[0] for t in tables]), np.stack([t.l.x[0] for t in tables])
+        width_m = np.stack([t.m.weights[0] for t in tables])
+        width_l = np.stack([t.l.weights[0] for t in tables])
+        off = l - mean[cells:, None]
+        return Grids(
+            m=m - mean[:cells, None],
             powers=np.stack([np.ones_like(off), off, off**2], axis=2),
-            volume=m.weights[:, :, None] * l.weights[:, None, :],
-            width_m=m.weights,
-            blur_l=l.weights.min(1) ** 2 / 12,
+            log_volume=np.log(width_m)[:, :, None] + np.log(width_l)[:, None, :],
+            top=np.stack([t.top for t in tables]),
+            relative=np.stack([t.relative.reshape(len(t.relative), -1) for t in tables]),
+            width_m=width_m,
+            blur_l=width_l.min(1) ** 2 / 12,
         )
 
 
 @dataclass(frozen=True)
-class _Tilted:
-    """Exact distributions of likelihood times cavity: moments (H, C), masses (C, H, G, S)."""
+class Tilted:
+    """Exact distributions of likelihood times cavity: moments (H, C), form weights (H, C, F).
 
-    log_z: Array
+    `masses`: (C, H, G * S), summing to 1; those of form f are `bare` * relative[f] * forms[f].
+    """
+
+    log_form: Array
     mean_m: Array
     mean_l: Array
     var_m: Array
     cov: Array
     var_l: Array
+    bare: Array
     masses: Array
 
 
 def couple(
-    mean: Array, covariance: Array, log_likelihood: Array, m: Nodes, l: Nodes, observed: Array
+    mean: Array,
+    covariance: Array,
+    tables: Sequence[Table],
+    observed: Rows,
+    form_weights: Array,
+    *,
+    log_weights: Array,
+    start: Pairs | None = None,
+    sweeps: int = MAX_SWEEPS,
 ) -> Coupled:
-    """The posterior of H settings: prior mean (2C,), covariance (H, 2C, 2C), likelihood
-    (C, H, G, S) on nodes m (C, G) and l (C, S); `observed`: (C,) bool, cells that have data.
+    """The posterior of H settings over C cells: prior mean (2C,) and covariance (H, 2C, 2C).
 
-    Settings leave the iteration one by one as they settle.
+    `tables` are those of the `observed` cells; `form_weights`: (F,), summing to 1; `log_weights`:
+    (H,), the settings' own; `start`: sites (H, O) to begin with; `sweeps`: most sweeps. Settings
+    leave the iteration one by one as they settle, or as they fall hopelessly behind.
     """
-    grid = _Grid.of(mean, m, l)
-    sites = _Pairs.zero((len(covariance), len(observed)))
-    result = Coupled(
-        np.empty(len(covariance)),
-        np.empty((len(covariance), len(mean))),
-        np.empty_like(covariance),
-        np.empty_like(log_likelihood),
-    )
-    apart = np.empty(len(covariance))
-    active = np.arange(len(covariance))
-    for sweep in range(MAX_SWEEPS + 1):
-        site = sites.rows(active)
-        centre, spread, log_determinant = _joint(covariance[active], site)
-        marginal = _marginals(centre, spread)
-        cavity = marginal.less(site)
-        tilted = _tilt(log_likelihood[:, active], cavity, grid)
-        gap = _mismatch(centre, tilted, observed)
-        done = (gap < SETTLED) | (sweep == MAX_SWEEPS)
-        if done.any():
-            bonus = tilted.log_z - marginal.log_partition() + cavity.log_partition()
-            pull = np.concatenate([site.m, site.l], axis=1)
-            evidence = 0.5 * ((pull * centre).sum(1) - log_determinant) + (bonus * observed).sum(1)
-            over = active[done]
-            result.log_evidence[over], result.mean[over] = evidence[done], centre[done] + mean
-            result.covariance[over] = spread[done]
-            result.masses[:, over] = tilted.masses[:, done]
-            apart[over] = gap[done]
-        if done.all():
+    settings, cells = len(covariance), len(mean) // 2
+    own = np.concatenate([observed, observed + cells])
+    within, across = covariance[:, own[:, None], own], covariance[:, :, own]
+    grids = Grids.of(mean[own], tables) if tables else None
+    sites = start or Pairs.zero((settings, len(observed)))
+    log_evidence, apart = np.zeros(settings), np.zeros(settings)
+    log_forms = np.zeros((settings, len(observed), len(form_weights)))
+    active = np.arange(settings)
+    for sweep in range(sweeps + 1):
+        if grids is None or not len(active):
             break
-        fresh = _sites(tilted, cavity, observed)
-        sites.put(active, site.toward(fresh, SHARES[sweep]))
-        active = active[~done]
-    unsettled = apart >= SETTLED
-    result.log_evidence[unsettled] = -apart[unsettled] if unsettled.all() else -np.inf
-    return result
+        site = sites.rows(active)
+        centre, spread, log_determinant = joint(within[active], site)
+        marginal = marginals(centre, spread)
+        cavity = marginal.less(site)
+        words = words_of_others(log_forms[active], form_weights)
+        tilted = tilt(cavity, words, grids)
+        fresh = messages(tilted.log_form, form_weights)
+        apart[active] = _mismatch(centre, tilted, log_forms[active], fresh)
+        log_forms[active] = fresh
+        pull = np.concatenate([site.m, site.l], axis=1)
+        bonus = cavity.log_partition() - marginal.log_partition()
+        log_evidence[active] = (
+            0.5 * ((pull * centre).sum(1) - log_determinant)
+            + bonus.sum(1)
+            + _log_mean(fresh.sum(1), form_weights)
+        )
+        going = np.full(len(active), sweep < sweeps)
+        if sweep >= TRUSTED:
+            behind = (log_evidence + log_weights).max() - (log_evidence + log_weights)[active]
+            allowed = SETTLED * np.exp(np.minimum(behind, HOPELESS) / 2)
+            going &= (behind < HOPELESS) & (apart[active] > allowed)
+        better = site.toward(_sites(tilted, cavity), SHARES[min(sweep, len(SHARES) - 1)])
+        sites.put(active[going], better.rows(np.flatnonzero(going)))
+        active = active[going]
+    unsettled = apart > UNSETTLED
+    if unsettled.all():
+        log_evidence = -apart
+    elif sweeps == MAX_SWEEPS:
+        log_evidence[unsettled] = -np.inf
+    whole = Pairs.zero((settings, cells))
+    for part, known in zip(whole.parts(), sites.parts(), strict=True):
+        part[:, observed] = known
+    centre, spread = _extended(within, across, covariance, sites)
+    words = np.zeros((settings, cells, len(form_weights)))
+    words[:] = _shared(log_forms.sum(1), form_weights)[:, None, :]
+    words[:, observed] = words_of_others(log_forms, form_weights)
+    return Coupled(
+        log_evidence=log_evidence,
+        mean=centre + mean,
+        covariance=spread,
+        sites=sites,
+        cavity=marginals(centre, spread).less(whole),
+        forms=words,
+    )
 
 
-def _mismatch(centre: Array, tilted: _Tilted, observed: Array) -> Array:
-    """Largest gap between Gaussian and tilted means of observed cells, for each setting: (H,)."""
-    count = len(observed)
-    gap_m = (centre[:, :count] - tilted.mean_m) / np.sqrt(tilted.var_m)
-    gap_l = (centre[:, count:] - tilted.mean_l) / np.sqrt(tilted.var_l)
-    return np.asarray((np.maximum(np.abs(gap_m), np.abs(gap_l)) * observed).max(1))
+def _extended(within: Array, across: Array, covariance: Array, sites: Pairs) -> tuple[Array, Array]:
+    """Mean and covariance over all cells, from sites on the observed ones."""
+    weighted = _weighted(across, sites)
+    inner = _weighted(within, sites)
+    size = inner.shape[1]
+    inner[:, np.arange(size), np.arange(size)] += 1.0
+    pull = np.concatenate([sites.m, sites.l], axis=1)
+    # posterior = K - K_xo Lambda (I + K_oo Lambda)^-1 K_ox
+    solved = np.linalg.solve(inner, across.transpose(0, 2, 1))
+    spread = covariance - weighted @ solved
+    spread = (spread + spread.transpose(0, 2, 1)) / 2
+    centre = np.einsum("hox,ho->hx", solved, pull)
+    return centre, spread
 
 
-def _joint(covariance: Array, sites: _Pairs) -> tuple[Array, Array, Array]:
-    """Mean (H, 2C) and covariance (H, 2C, 2C) of prior times sites, and log |I + K Lambda|."""
+def _weighted(left: Array, sites: Pairs) -> Array:
+    """`left` (H, X, 2O) times the sites' block-diagonal precision (H, 2O, 2O)."""
     count = sites.mm.shape[1]
-    left, right = covariance[:, :, :count], covariance[:, :, count:]
-    product = np.concatenate(
+    m, l = left[:, :, :count], left[:, :, count:]
+    return np.concatenate(
         [
-            left * sites.mm[:, None, :] + right * sites.ml[:, None, :],
-            left * sites.ml[:, None, :] + right * sites.ll[:, None, :],
+            m * sites.mm[:, None, :] + l * sites.ml[:, None, :],
+            m * sites.ml[:, None, :] + l * sites.ll[:, None, :],
         ],
         axis=2,
     )
-    product[:, np.arange(2 * count), np.arange(2 * count)] += 1.0
+
+
+def joint(covariance: Array, sites: Pairs) -> tuple[Array, Array, Array]:
+    """Mean (H, 2C) and covariance (H, 2C, 2C) of prior times sites, and log |I + K Lambda|."""
+    product = _weighted(covariance, sites)
+    size = product.shape[1]
+    product[:, np.arange(size), np.arange(size)] += 1.0
     spread = np.linalg.solve(product, covariance)
     spread = (spread + spread.transpose(0, 2, 1)) / 2
     pull = np.concatenate([sites.m, sites.l], axis=1)
@@ -212,61 +286,120 @@ def _joint(covariance: Array, sites: _Pairs) -> tuple[Array, Array, Array]:
     return centre, spread, np.linalg.slogdet(product)[1]
 
 
-def _marginals(centre: Array, spread: Array) -> _Pairs:
+def marginals(centre: Array, spread: Array) -> Pairs:
+    """Each cell's own Gaussian."""
     count = centre.shape[1] // 2
     own = np.arange(count)
     var_m, var_l = spread[:, own, own], spread[:, own + count, own + count]
     return _natural(centre[:, :count], centre[:, count:], var_m, spread[:, own, own + count], var_l)
 
 
-def _natural(mean_m: Array, mean_l: Array, var_m: Array, cov: Array, var_l: Array) -> _Pairs:
+def _natural(mean_m: Array, mean_l: Array, var_m: Array, cov: Array, var_l: Array) -> Pairs:
     determinant = np.maximum(var_m * var_l - cov**2, 1e-12 * var_m * var_l)
     mm, ml, ll = var_l / determinant, -cov / determinant, var_m / determinant
-    return _Pairs(mm, ml, ll, mm * mean_m + ml * mean_l, ml * mean_m + ll * mean_l)
+    return Pairs(mm, ml, ll, mm * mean_m + ml * mean_l, ml * mean_m + ll * mean_l)
 
 
-def _tilt(log_likelihood: Array, cavity: _Pairs, grid: _Grid) -> _Tilted:
-    """Likelihood (C, H, G, S) times cavity (H, C), integrated on the nodes.
+def _mismatch(centre: Array, tilted: Tilted, forms: Array, fresh: Array) -> Array:
+    """How far each setting is from rest: (H,).
+
+    The largest gap between Gaussian and tilted means, in standard deviations, or change of a form's
+    chances.
+    """
+    count = centre.shape[1] // 2
+    gap_m = (centre[:, :count] - tilted.mean_m) / np.sqrt(tilted.var_m)
+    gap_l = (centre[:, count:] - tilted.mean_l) / np.sqrt(tilted.var_l)
+    turned = _normalised(forms.sum(1)) - _normalised(fresh.sum(1))
+    gaps = np.concatenate([gap_m, gap_l, turned], axis=1)
+    return np.asarray(np.abs(gaps).max(1))
+
+
+# forms: a discrete unknown shared by all cells, from which each may stray
+
+
+def _normalised(logs: Array) -> Array:
+    weights = np.exp(logs - logs.max(-1, keepdims=True))
+    return np.asarray(weights / weights.sum(-1, keepdims=True))
+
+
+def _log_mean(logs: Array, weights: Array) -> Array:
+    """Log of the mean of exp(logs) (..., F) under weights (F,)."""
+    top = logs.max(-1)
+    return np.asarray(top + np.log(np.exp(logs - top[..., None]) @ weights))
+
+
+def _shared(log_messages: Array, form_weights: Array) -> Array:
+    """A form's chances for a cell that has not spoken itself: (..., F)."""
+    shared = _normalised(log_messages + np.log(form_weights))
+    return np.asarray((1 - STRAY) * shared + STRAY * form_weights)
+
+
+def words_of_others(log_messages: Array, form_weights: Array) -> Array:
+    """What the other cells say of each cell's form: messages and result (H, C, F)."""
+    others = log_messages.sum(1, keepdims=True) - log_messages
+    return _shared(others, form_weights)
+
+
+def messages(log_form: Array, form_weights: Array) -> Array:
+    """What each cell says of the shared form, from log evidence of its own form: (H, C, F)."""
+    top = log_form.max(-1, keepdims=True)
+    own = np.exp(log_form - top)
+    stray = (own @ form_weights)[..., None]
+    return np.asarray(top + np.log((1 - STRAY) * own + STRAY * stray))
+
+
+# one cell: likelihood times what others say, on nodes
+
+
+def tilt(cavity: Pairs, forms: Array, grids: Grids) -> Tilted:
+    """Likelihood times cavity (H, C) and form chances (H, C, F), integrated on the nodes.
 
     The cavity's exponent is a quadratic in l whose coefficients depend on m, so that one matrix
     product per cell makes it, and another takes the moments in l.
     """
-    cells, settings, along, across = log_likelihood.shape
+    cells, along = grids.m.shape
+    settings, across = len(forms), grids.powers.shape[1]
     mean_m, mean_l = (part.T[:, :, None] for part in cavity.moments())
     mm, ml, ll = (part.T[:, :, None] for part in (cavity.mm, cavity.ml, cavity.ll))
-    off = grid.m[:, None, :] - mean_m
+    off = grids.m[:, None, :] - mean_m
     constant = 0.5 * mm * off**2 - ml * off * mean_l + 0.5 * ll * mean_l**2
     quadratic = np.stack([constant, ml * off - ll * mean_l, 0.5 * ll + 0 * off], axis=3)
-    logs = quadratic.reshape(cells, -1, 3) @ grid.powers.transpose(0, 2, 1)
-    logs = log_likelihood - logs.reshape(log_likelihood.shape)
-    top = logs.max((2, 3))
-    logs -= top[:, :, None, None]
-    masses = np.exp(logs, out=logs)
-    masses *= grid.volume[:, None]
-    total = masses.reshape(cells, settings, -1).sum(2)
-    masses /= total[:, :, None, None]
-    in_l = (masses.reshape(cells, -1, across) @ grid.powers).reshape(cells, settings, along, 3)
+    logs = quadratic.reshape(cells, -1, 3) @ grids.powers.transpose(0, 2, 1)
+    logs = logs.reshape(cells, settings, along * across)
+    np.subtract((grids.top + grids.log_volume).reshape(cells, 1, -1), logs, out=logs)
+    top = logs.max(2)
+    logs -= top[:, :, None]
+    bare = np.exp(logs, out=logs)
+    by_form = bare @ grids.relative.transpose(0, 2, 1)
+    weights = forms.transpose(1, 0, 2)
+    total = (by_form * weights).sum(2)
+    bare /= total[:, :, None]
+    masses = weights @ grids.relative
+    masses *= bare
+    in_l = (masses.reshape(cells, -1, across) @ grids.powers).reshape(cells, settings, along, 3)
     density = in_l[:, :, :, 0]
-    m1 = (density @ grid.m[:, :, None])[:, :, 0]
-    m2 = (density * (grid.m[:, None, :] - m1[:, :, None]) ** 2).sum(2)
+    m1 = (density @ grids.m[:, :, None])[:, :, 0]
+    m2 = (density * (grids.m[:, None, :] - m1[:, :, None]) ** 2).sum(2)
     first = in_l[:, :, :, 1]
     l1 = first.sum(2)
-    cov = (first * (grid.m[:, None, :] - m1[:, :, None])).sum(2)
+    cov = (first * (grids.m[:, None, :] - m1[:, :, None])).sum(2)
     # the second terms are the spread inside a node's own interval, so that no variance is zero
-    blur_m = (density @ grid.width_m[:, :, None] ** 2)[:, :, 0] / 12
-    var_l = in_l[:, :, :, 2].sum(2) - l1**2 + grid.blur_l[:, None]
-    return _Tilted(
-        log_z=(top + np.log(total)).T + 0.5 * np.log(cavity.determinant) - np.log(2 * np.pi),
+    blur_m = (density @ grids.width_m[:, :, None] ** 2)[:, :, 0] / 12
+    var_l = in_l[:, :, :, 2].sum(2) - l1**2 + grids.blur_l[:, None]
+    scale = (top - np.log(2 * np.pi)).T + 0.5 * np.log(cavity.determinant)
+    return Tilted(
+        log_form=scale[:, :, None] + np.log(by_form + 1e-300).transpose(1, 0, 2),
         mean_m=m1.T,
         mean_l=l1.T,
         var_m=(m2 + blur_m).T,
         cov=cov.T,
         var_l=var_l.T,
+        bare=bare,
         masses=masses,
     )
 
 
-def _sites(tilted: _Tilted, cavity: _Pairs, observed: Array) -> _Pairs:
+def _sites(tilted: Tilted, cavity: Pairs) -> Pairs:
     """Sites that give the tilted moments, their precision clipped to be non-negative definite.
 
     A lapse can make the tilted spread wider than the cavity's; a site that said so could leave
@@ -281,7 +414,7 @@ def _sites(tilted: _Tilted, cavity: _Pairs, observed: Array) -> _Pairs:
     full_mm, full_ml, full_ll = mm + cavity.mm, ml + cavity.ml, ll + cavity.ll
     pull_m = full_mm * tilted.mean_m + full_ml * tilted.mean_l - cavity.m
     pull_l = full_ml * tilted.mean_m + full_ll * tilted.mean_l - cavity.l
-    return _Pairs(mm * observed, ml * observed, ll * observed, pull_m * observed, pull_l * observed)
+    return Pairs(mm, ml, ll, pull_m, pull_l)
 
 
 def _clipped(mm: Array, ml: Array, ll: Array) -> tuple[Array, Array, Array]:

@@ -1,12 +1,10 @@
-"""Which (d, n, k) to try next, and how often: one round, designed jointly.
+"""Which trials next: a whole round at once, by expected fall of the asked thresholds' variance.
 
-The posterior is represented by joint draws. Each draw gives the thresholds and the success chance
-at every candidate point, so their joint covariance is known, and the best linear predictor of the
-thresholds from the outcomes at a set of points has a variance in closed form (linear Bayes;
-Goldstein & Wooff 2007, chapter 3). Points are added one by one, always the one whose outcome takes
-away most of what stands between the thresholds and their tolerance; points in flight are counted
-first. For a wide box of possible thresholds the rule bisects, near the crossing it weighs slopes
-against position, and it sees what one cell says of another.
+Each cell's posterior is stood for by equally likely atoms, each a threshold with a success curve.
+An outcome at a point is worth what regressing log n_star on it leaves less of its variance, which
+for one outcome is exactly the expected fall; with boxes between integers and half-open thresholds
+the rule bisects, near the crossing it weighs slopes against position. What one cell's trials say of
+another's threshold passes through the correlation of the two.
 
 Two phases. A cell that is not bracketed yet is bracketed first, whatever a trial costs: the most
 information per second would go on for ever asking cheap points that tell nothing. Then gains are
@@ -26,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, around
-from orchestrator.inference.posterior import Draws, Posterior
-from orchestrator.inference.threshold import Asked, Choice, Tally
+from orchestrator.inference.posterior import Atoms, Posterior
+from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
 from orchestrator.inference.verdict import OWN_TRIALS
 
 Array = NDArray[np.float64]
@@ -35,10 +33,10 @@ Work = Callable[[int, int, int], float]
 AtHand = Callable[[int, int, int], int]
 """Trials at (d, n, k), of those to be asked next, that cost nothing."""
 
-DRAWS = 1_024
-"""Joint draws of the posterior; correlations are good to 0.03."""
+ATOMS = 256
+"""Atoms of each cell. Doubling them changes gains by about 3%."""
 
-CANDIDATES = 24
+CANDIDATES = 16
 """Points considered in each cell."""
 
 DEEPEST = 4.0
@@ -58,9 +56,12 @@ BLOCK = 4
 BLOCK_KEEPS = 0.75
 """A block is asked when it gains at least this share of as many first trials. Chosen by hand."""
 
-AT_HAND = 1e-3
+AT_HAND = 0.01
 """Work of a trial that costs nothing, as a share of what it would be: its place in a round is not
 free. Chosen by hand."""
+
+LOOKED_AT = 4096
+"""Integers around a crossing that are looked through for trials at hand off the ladder."""
 
 AIM = 0.9
 """Share of the tolerance that is aimed at, so that rounds do not end just short of it."""
@@ -77,14 +78,18 @@ class _Goal:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A point with its place among the goals, its work, and the draws' success chances there."""
+class _Cell:
+    """One unsettled cell: its goal, its candidate points, and those of its own that are pending.
 
-    d: int
-    k: int
-    n: int
-    goal: int
-    work: float
+    `values`: (atoms, 1 + points), centred: what is to be known, then the success chances.
+    `noise`: (points,), variance of one outcome given its chance.
+    """
+
+    goal: _Goal
+    n: tuple[int, ...]
+    pending: tuple[int, ...]
+    values: Array
+    noise: Array
 
 
 def choose(
@@ -97,48 +102,62 @@ def choose(
     work: Work,
     tolerance: float,
     at_hand: AtHand | None = None,
+    aim: Aim = "thresholds",
 ) -> list[Choice]:
     """One round of at most `trials` trials; empty when every threshold is settled.
 
     `posterior` was fitted to `asked` and `tallies`; `pending` are choices in flight. `work` is the
-    nominal work of one trial at (d, n, k), of which next to nothing is left where one is `at_hand`.
-    At least one choice comes back while anything is
-    unsettled. The same values give the same round.
+    nominal work of one trial at (d, n, k), of which next to nothing is left where one is `at_hand`;
+    points at hand are considered though no rung lies there. With aim `exponents` the trials go
+    where they narrow the exponents of d and k most, and `tolerance` bounds half the width of those
+    intervals. At least one choice comes back while anything is unsettled. The same values give the
+    same round.
     """
-    unsettled = [i for i in range(len(asked)) if not posterior.settled(i)]
+    for_exponents = aim == "exponents"
+    unsettled = [i for i in range(len(asked)) if for_exponents or not posterior.settled(i)]
     if not unsettled or trials < 1:
         return []
-    draws = posterior.draws(DRAWS, np.random.Generator(np.random.Philox(key=0)))
-    targets = [_target(posterior, draws, i, tolerance) for i in unsettled]
-    goals = [
-        _goal(posterior, i, target, tolerance) for i, target in zip(unsettled, targets, strict=True)
-    ]
-
-    def price(d: int, n: int, k: int) -> float:
-        free = at_hand is not None and at_hand(d, n, k) > 0
-        return work(d, n, k) * (AT_HAND if free else 1.0)
-
-    candidates = [
-        _Candidate(asked[g.i].d, asked[g.i].k, n, place, price(asked[g.i].d, n, asked[g.i].k))
-        for place, g in enumerate(goals)
-        for n in _rungs(posterior, g, tolerance)
-    ]
-    room = [_room(posterior, g, pending) for g in goals]
-    outlook = _Outlook(posterior, draws, np.column_stack(targets), candidates, pending)
-    owed = _owed(posterior, goals, pending)
-    return _greedy(outlook, goals, candidates, trials, owed, room)
+    cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in unsettled]
+    outlook = _Outlook(posterior, cells)
+    for choice in pending:
+        outlook.expect(choice)
+    prices = _prices(asked, cells, work, at_hand)
+    goals = _exponents(posterior, cells, tolerance) if for_exponents else _thresholds(cells)
+    return _greedy(_Picker(outlook, cells, goals, prices, posterior, pending), asked, trials)
 
 
-def _target(posterior: Posterior, draws: Draws, i: int, tolerance: float) -> Array:
-    """What is to be known of the i-th threshold, per draw: log n_star, clipped to its range.
+def _cell(
+    posterior: Posterior,
+    i: int,
+    pending: Sequence[Choice],
+    tolerance: float,
+    at_hand: AtHand | None,
+) -> _Cell:
+    ask = posterior.asked[i]
+    atoms = posterior.atoms(posterior.cell(i), ATOMS)
+    target = _target(ask, atoms)
+    goal = _goal(posterior, i, target, tolerance)
+    n = _rungs(posterior, goal, tolerance, at_hand)
+    flying = tuple(sorted({c.n for c in pending if (c.d, c.k) == (ask.d, ask.k)}))
+    chances = posterior.success(np.log(np.array([*n, *flying], dtype=np.float64)), atoms)
+    values = np.column_stack([target, chances])
+    return _Cell(
+        goal=goal,
+        n=tuple(n),
+        pending=flying,
+        values=values - values.mean(0),
+        noise=np.asarray((chances * (1 - chances)).mean(0)),
+    )
+
+
+def _target(ask: Asked, atoms: Atoms) -> Array:
+    """What is to be known of a threshold, per atom: log n_star, clipped to its range.
 
     How far outside the range it lies is no question. Where the curve jumps between integers, all
     values inside one step are one answer.
     """
-    ask = posterior.asked[i]
-    m = draws.m[:, posterior.cell(i)]
-    clipped = np.clip(m, math.log(ask.low) - RUNG, math.log(ask.high) + RUNG)
-    steps = np.exp(draws.l[:, posterior.cell(i)] - clipped)
+    clipped = np.clip(atoms.m, math.log(ask.low) - RUNG, math.log(ask.high) + RUNG)
+    steps = np.exp(atoms.l - clipped)
     above = np.ceil(np.exp(clipped))
     whole = np.log(np.maximum(above - 0.5, 0.5))
     return np.asarray(np.where(steps > 2.0, whole, clipped))
@@ -166,168 +185,251 @@ def _goal(posterior: Posterior, i: int, target: Array, tolerance: float) -> _Goa
     return _Goal(i, variance, wanted, math.sqrt(variance) < BRACKETED * width)
 
 
-def _rungs(posterior: Posterior, goal: _Goal, tolerance: float) -> list[int]:
-    """Candidate n: rungs where the threshold may lie, thinned evenly over its distribution."""
+def _rungs(
+    posterior: Posterior, goal: _Goal, tolerance: float, at_hand: AtHand | None
+) -> list[int]:
+    """Candidate n, ascending: rungs where the threshold may lie, thinned evenly over its
+    distribution, and as many n of trials at hand.
+    """
     ask = posterior.asked[goal.i]
     slope = math.exp(posterior.log_slope(goal.i))
     low, high = posterior.quantile(goal.i, 0.02), posterior.quantile(goal.i, 0.98)
     start, end = math.exp(low - 1.5 / slope), math.exp(high + 1.5 / slope)
     every = goal.bracketed and 4.4 / slope < NARROW_RUNGS * RUNG
     ladder = around(ask.low, ask.high, start, end, fine=tolerance < FINE_TOLERANCE, every=every)
-    if len(ladder) > CANDIDATES:
-        at = np.linspace(0, len(ladder) - 1, CANDIDATES).round().astype(int)
-        ladder = ladder[np.unique(at)]
-    return [int(n) for n in ladder]
+    chosen = set(_thinned(ladder.tolist()))
+    if at_hand is not None:
+        first, last = int(ladder[0]), int(ladder[-1])
+        looked = range(first, last + 1) if last - first < LOOKED_AT else ladder.tolist()
+        chosen.update(_thinned([n for n in looked if at_hand(ask.d, n, ask.k) > 0]))
+    return sorted(chosen)
 
 
-def _owed(posterior: Posterior, goals: Sequence[_Goal], pending: Sequence[Choice]) -> list[int]:
-    """Trials each unsettled cell still lacks before it may be called found on its own word."""
-    owed = []
-    for goal in goals:
-        ask = posterior.asked[goal.i]
-        own = sum(t.trials for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k))
-        flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
-        owed.append(max(0, OWN_TRIALS - own - flying))
-    return owed
+def _thinned(values: Sequence[int]) -> list[int]:
+    if len(values) <= CANDIDATES:
+        return list(values)
+    at = np.linspace(0, len(values) - 1, CANDIDATES).round().astype(int)
+    return [values[place] for place in np.unique(at)]
 
 
-def _room(posterior: Posterior, goal: _Goal, pending: Sequence[Choice]) -> int:
-    """Trials that may still be sent to a cell before its results are awaited."""
-    ask = posterior.asked[goal.i]
-    flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
-    return 10**9 if goal.bracketed else WIDE_TRIALS - flying
+def _prices(
+    asked: Sequence[Asked], cells: Sequence[_Cell], work: Work, at_hand: AtHand | None
+) -> list[list[tuple[float, bool]]]:
+    """Of each candidate of each cell: nominal work of a trial, and whether one is at hand."""
+    rows = []
+    for cell in cells:
+        d, k = asked[cell.goal.i].d, asked[cell.goal.i].k
+        free = [at_hand is not None and at_hand(d, n, k) > 0 for n in cell.n]
+        rows.append([(work(d, n, k), own) for n, own in zip(cell.n, free, strict=True)])
+    return rows
+
+
+@dataclass(frozen=True)
+class _Goals:
+    """What is wanted: variances of linear functionals of the cells' thresholds.
+
+    `rows`: (goals, cells); `wanted`: (goals,). `own` says that goal j is cell j's threshold, for
+    which alone that cell is tried.
+    """
+
+    rows: Array
+    wanted: Array
+    own: bool
+
+
+def _thresholds(cells: Sequence[_Cell]) -> _Goals:
+    return _Goals(np.eye(len(cells)), np.array([cell.goal.wanted for cell in cells]), own=True)
+
+
+def _exponents(posterior: Posterior, cells: Sequence[_Cell], tolerance: float) -> _Goals:
+    """The exponents of d and k: least-squares coefficients of log n_star on log d and log k."""
+    places = [posterior.asked[cell.goal.i] for cell in cells]
+    logs = np.log([[float(ask.d), float(ask.k)] for ask in places])
+    varying = np.ptp(logs, axis=0) > 0
+    columns = np.column_stack([np.ones(len(cells)), logs[:, varying]])
+    rows = np.linalg.pinv(columns, rcond=1e-6)[1:]
+    z = float(ndtri((1 + posterior.confidence) / 2))
+    return _Goals(rows, np.full(len(rows), (AIM * tolerance / z) ** 2), own=False)
 
 
 class _Outlook:
-    """Expected covariance of goals and candidates as points are added.
+    """Expected variances as points are added.
 
-    Rows and columns: the goals first, then the candidates. `noise` is the variance of one outcome
-    given its chance.
+    Of each cell the covariance of what is to be known with the chances at its points, (cells,
+    1 + points, 1 + points), padded with points that tell nothing; between cells the covariance of
+    what is to be known, (cells, cells).
+    """
+
+    def __init__(self, posterior: Posterior, cells: Sequence[_Cell]) -> None:
+        most = max(c.values.shape[1] for c in cells)
+        values = np.zeros((len(cells), len(cells[0].values), most))
+        self.noise = np.ones((len(cells), most - 1))
+        for place, cell in enumerate(cells):
+            values[place, :, : cell.values.shape[1]] = cell.values
+            self.noise[place, : len(cell.noise)] = cell.noise
+        self.own = values.transpose(0, 2, 1) @ values / values.shape[1]
+        places = [posterior.cell(c.goal.i) for c in cells]
+        scale = np.sqrt(np.array([c.goal.variance for c in cells]))
+        self.between = posterior.correlation()[np.ix_(places, places)] * np.outer(scale, scale)
+        self._points = {
+            (*_place(posterior, cell), n): (number, at)
+            for number, cell in enumerate(cells)
+            for at, n in reversed(list(enumerate((*cell.n, *cell.pending))))
+        }
+
+    @property
+    def variances(self) -> Array:
+        """Expected variance of each cell's threshold: (cells,)."""
+        return np.diag(self.between)
+
+    def shares(self, repeats: int) -> Array:
+        """Share of its own cell's variance that trials at each point take away: (cells, points)."""
+        chances = self.own[:, 1:, 1:].diagonal(axis1=1, axis2=2)
+        whole = (chances + self.noise / repeats + 1e-12) * (self.own[:, 0, 0][:, None] + 1e-300)
+        return np.asarray(np.minimum(self.own[:, 0, 1:] ** 2 / whole, 1.0))
+
+    def reach(self, rows: Array) -> Array:
+        """Fall of the variance of functionals `rows` (goals, cells) of the thresholds for each
+        unit of share taken in a cell: (cells, goals).
+        """
+        return np.asarray((self.between @ rows.T) ** 2 / (self.variances[:, None] + 1e-300))
+
+    def expect(self, choice: Choice) -> None:
+        """Count a pending choice as done; one in a cell without a goal tells nothing here."""
+        if (choice.d, choice.k, choice.n) in self._points:
+            self.add(*self._points[choice.d, choice.k, choice.n], choice.repeats)
+
+    def add(self, cell: int, point: int, repeats: int) -> None:
+        """Count `repeats` trials at a point as done."""
+        share = float(self.shares(repeats)[cell, point])
+        lost = share * self.between[cell] ** 2 / (self.variances[cell] + 1e-300)
+        told = lost / (self.variances + 1e-300)
+        told[cell] = 0.0
+        lead = self.own[:, :, 0]
+        factor = told / (self.own[:, 0, 0] + 1e-300)
+        self.own -= factor[:, None, None] * lead[:, :, None] * lead[:, None, :]
+        column = self.own[cell, :, 1 + point].copy()
+        whole = column[1 + point] + self.noise[cell, point] / repeats + 1e-12
+        self.own[cell] -= np.outer(column, column / whole)
+        column = self.between[:, cell].copy()
+        self.between -= share / (column[cell] + 1e-300) * np.outer(column, column)
+
+
+def _place(posterior: Posterior, cell: _Cell) -> tuple[int, int]:
+    ask = posterior.asked[cell.goal.i]
+    return ask.d, ask.k
+
+
+def _greedy(picker: "_Picker", asked: Sequence[Asked], trials: int) -> list[Choice]:
+    """The round: one block after another, until nothing is worth asking or it is full."""
+    repeats: dict[tuple[int, int], int] = {}
+    left = trials
+    while left > 0:
+        pick = picker.next(left)
+        if pick is None:
+            break
+        cell, point, count = pick
+        picker.take(cell, point, count)
+        repeats[cell, point] = repeats.get((cell, point), 0) + count
+        left -= count
+    if not repeats:
+        repeats[picker.least()] = 1
+    return sorted(
+        (picker.choice(asked, cell, point, count) for (cell, point), count in repeats.items()),
+        key=lambda choice: (choice.d, choice.k, choice.n),
+    )
+
+
+class _Picker:
+    """The next block, by what the outlook says now.
+
+    `owed`: trials each cell still lacks before it may be called found on its own word; `room`:
+    trials that may still be sent to it before its results are awaited.
     """
 
     def __init__(
         self,
+        outlook: _Outlook,
+        cells: Sequence[_Cell],
+        goals: _Goals,
+        prices: Sequence[Sequence[tuple[float, bool]]],
         posterior: Posterior,
-        draws: Draws,
-        targets: Array,
-        candidates: Sequence[_Candidate],
         pending: Sequence[Choice],
     ) -> None:
-        self.goals = targets.shape[1]
-        flying = [(c.d, c.k, c.n) for c in pending if (c.d, c.k) in posterior.cells]
-        points = [(c.d, c.k, c.n) for c in candidates] + flying
-        chances = _chances(posterior, draws, points)
-        values = np.column_stack([targets, chances])
-        values = values - values.mean(0)
-        self.noise = (chances * (1 - chances)).mean(0)
-        self.covariance = values.T @ values / len(values)
-        repeats = [c.repeats for c in pending if (c.d, c.k) in posterior.cells]
-        for place, count in enumerate(repeats):
-            self.add(len(candidates) + place, count)
-        last = self.goals + len(candidates)
-        self.covariance = self.covariance[:last, :last]
-        self.noise = self.noise[: len(candidates)]
+        self._outlook = outlook
+        self._cells = cells
+        self._goals = goals
+        self._floor = self._now(np.diag([c.goal.variance for c in cells])) / DEEPEST**2
+        self._bracketed = np.array([c.goal.bracketed for c in cells])
+        self._real = np.zeros(outlook.noise.shape, dtype=bool)
+        self._work, self._free = np.ones(outlook.noise.shape), np.ones(outlook.noise.shape)
+        self._owed = np.zeros(len(cells), dtype=np.int64)
+        self._room = np.full(len(cells), 10**9)
+        for place, (cell, row) in enumerate(zip(cells, prices, strict=True)):
+            ask = posterior.asked[cell.goal.i]
+            count = len(cell.n)
+            self._real[place, :count] = True
+            self._free[place, :count] = [AT_HAND if free else 1.0 for _, free in row]
+            self._work[place, :count] = [work for work, _ in row]
+            own = sum(t.trials for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k))
+            flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
+            self._owed[place] = max(0, OWN_TRIALS - own - flying)
+            if not cell.goal.bracketed:
+                self._room[place] = WIDE_TRIALS - flying
 
-    @property
-    def variances(self) -> Array:
-        """Expected variance of each goal: (goals,)."""
-        return np.diag(self.covariance)[: self.goals].copy()
+    def next(self, left: int) -> tuple[int, int, int] | None:
+        """(cell, point, repeats), or None when nothing more is worth asking now."""
+        variances = self._now(self._outlook.between)
+        excess = variances - self._goals.wanted
+        goes_on = (excess > 0) & (variances > self._floor)
+        is_open = (goes_on if self._goals.own else np.any(goes_on)) & (self._room > 0)
+        wide = is_open & ~self._bracketed
+        if wide.any():
+            return (*self._best(self._gains(excess, wide, 1) / self._free), 1)
+        if is_open.any():
+            block = min(BLOCK, left)
+            price = self._work * self._free
+            single = self._gains(excess, is_open, 1) / price
+            several = self._gains(excess, is_open, block) / price
+            one, many = self._best(single), self._best(several)
+            if several[many] >= BLOCK_KEEPS * block * single[one]:
+                return (*many, block)
+            return (*one, 1)
+        lacking = (self._owed > 0) & (excess <= 0 if self._goals.own else True)
+        if lacking.any():
+            gains = np.where(lacking[:, None], self._outlook.shares(1), -1.0)
+            return (*self._best(gains), min(BLOCK, left))
+        return None
 
-    def reductions(self, repeats: int) -> Array:
-        """Fall of each goal's variance by trials at each candidate: (goals, candidates)."""
-        own = np.diag(self.covariance)[self.goals :]
-        cross = self.covariance[: self.goals, self.goals :]
-        return np.asarray(cross**2 / (own + self.noise / repeats + 1e-12))
+    def least(self) -> tuple[int, int]:
+        """What to ask when what is in flight should settle everything, so that search goes on."""
+        falls = self._outlook.reach(self._goals.rows).sum(1)
+        return self._best(self._outlook.shares(1) * falls[:, None])
 
-    def add(self, candidate: int, repeats: int) -> None:
-        """Count `repeats` trials at a candidate as done."""
-        column = self.covariance[:, self.goals + candidate].copy()
-        total = column[self.goals + candidate] + self.noise[candidate] / repeats + 1e-12
-        self.covariance -= np.outer(column, column / total)
+    def take(self, cell: int, point: int, repeats: int) -> None:
+        """Count the block as asked."""
+        self._outlook.add(cell, point, repeats)
+        self._owed[cell] -= repeats
+        self._room[cell] -= repeats
 
+    def choice(self, asked: Sequence[Asked], cell: int, point: int, repeats: int) -> Choice:
+        """A block in terms of d, k and n."""
+        ask = asked[self._cells[cell].goal.i]
+        return Choice(ask.d, ask.k, self._cells[cell].n[point], repeats)
 
-def _chances(posterior: Posterior, draws: Draws, points: Sequence[tuple[int, int, int]]) -> Array:
-    """Success chance of each draw at each point: (draws, points)."""
-    result = np.zeros((len(draws.form), len(points)))
-    for number, cell in enumerate(posterior.cells):
-        columns = [at for at, (d, k, _) in enumerate(points) if (d, k) == cell]
-        if columns:
-            log_n = np.log([float(points[at][2]) for at in columns])
-            m, l = draws.m[:, number], draws.l[:, number]
-            result[:, columns] = posterior.success(log_n, m, l, draws.form)
-    return result
+    def _now(self, covariance: Array) -> Array:
+        """Variances of the goals: (goals,)."""
+        rows = self._goals.rows
+        return np.asarray(np.einsum("gi,ij,gj->g", rows, covariance, rows))
 
+    def _best(self, gains: Array) -> tuple[int, int]:
+        """The candidate of largest gain."""
+        at = int(np.argmax(np.where(self._real, gains, -1.0)))
+        return at // gains.shape[1], at % gains.shape[1]
 
-def _greedy(
-    outlook: _Outlook,
-    goals: Sequence[_Goal],
-    candidates: Sequence[_Candidate],
-    trials: int,
-    owed: list[int],
-    room: list[int],
-) -> list[Choice]:
-    """The round: one block after another, until nothing is worth asking or it is full."""
-    repeats: dict[int, int] = {}
-    left = trials
-    while left > 0:
-        pick = _next(outlook, goals, candidates, left, owed, room)
-        if pick is None:
-            break
-        place, count = pick
-        outlook.add(place, count)
-        repeats[place] = repeats.get(place, 0) + count
-        owed[candidates[place].goal] -= count
-        room[candidates[place].goal] -= count
-        left -= count
-    if not repeats:
-        # what is in flight should settle everything; ask the least, so that the search goes on
-        gain = outlook.reductions(1).sum(0)
-        repeats[int(np.argmax(gain))] = 1
-    return [
-        Choice(candidates[p].d, candidates[p].k, candidates[p].n, r)
-        for p, r in sorted(repeats.items(), key=lambda item: _order(candidates[item[0]]))
-    ]
-
-
-def _order(candidate: _Candidate) -> tuple[int, int, int]:
-    return candidate.d, candidate.k, candidate.n
-
-
-def _next(
-    outlook: _Outlook,
-    goals: Sequence[_Goal],
-    candidates: Sequence[_Candidate],
-    left: int,
-    owed: Sequence[int],
-    room: Sequence[int],
-) -> tuple[int, int] | None:
-    """The next candidate and its repeats, or None when nothing more is worth asking now."""
-    own = np.array([c.goal for c in candidates])
-    excess = outlook.variances - np.array([g.wanted for g in goals])
-    floor = np.array([g.variance for g in goals]) / DEEPEST**2
-    open_goals = (excess > 0) & (outlook.variances > floor) & (np.array(room) > 0)
-    lacking = np.array([count > 0 for count in owed]) & (excess <= 0)
-    wide = open_goals & np.array([not g.bracketed for g in goals])
-    if wide.any():
-        return int(np.argmax(_gain(outlook, excess, wide, own, 1))), 1
-    work = np.array([c.work for c in candidates])
-    if open_goals.any():
-        block = min(BLOCK, left)
-        single = _gain(outlook, excess, open_goals, own, 1) / work
-        several = _gain(outlook, excess, open_goals, own, block) / work
-        best, many = int(np.argmax(single)), int(np.argmax(several))
-        if several[many] >= BLOCK_KEEPS * block * single[best]:
-            return many, block
-        return best, 1
-    if lacking.any():
-        gain = np.where(lacking[own], outlook.reductions(1)[own, np.arange(len(own))], -1.0)
-        return int(np.argmax(gain)), min(BLOCK, left)
-    return None
-
-
-def _gain(
-    outlook: _Outlook, excess: Array, open_goals: NDArray[np.bool_], own: Array, repeats: int
-) -> Array:
-    """Excess variance taken away by each candidate of an open cell; -1 for the others."""
-    taken = np.minimum(outlook.reductions(repeats), np.maximum(excess, 0.0)[:, None])
-    return np.where(open_goals[own], taken.sum(0), -1.0)
+    def _gains(self, excess: Array, of: NDArray[np.bool_], repeats: int) -> Array:
+        """Excess variance taken away by each candidate of these cells; -1 for the others."""
+        reach = self._outlook.reach(self._goals.rows)
+        falls = self._outlook.shares(repeats)[:, :, None] * reach[:, None, :]
+        gains = np.minimum(falls, np.maximum(excess, 0.0)).sum(2)
+        return np.where(of[:, None], gains, -1.0)

@@ -1,55 +1,149 @@
-"""What the tallies of one cell say about its threshold and slope, tabulated on nodes."""
+"""What the tallies of one cell say about its threshold and slope, tabulated where it matters.
 
+A cell's table is laid where its own counts and a rounded word from its neighbours agree. Both stay
+the same for most cells from one trial to the next, so tables are remembered: a new outcome costs
+one or two new tables, not one for every cell.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference.link import Form, chances
-from orchestrator.inference.nodes import Nodes
+from orchestrator.inference.link import FORMS, Form, admissible, chances
+from orchestrator.inference.nodes import Nodes, coarseness, evenly, refined, seeded
 
 Array = NDArray[np.float64]
+Counts = tuple[tuple[int, int, int], ...]
+"""The answered trials of one cell: (n, successes, failures) by ascending n."""
+
+M_NODES, L_NODES = 48, 12
+"""Nodes of log n_star and of log s per cell. Doubling both moves interval ends by under 2% of
+their width in the tests."""
+
+PASSES = 6
+"""Most passes that only move the nodes; spacing shrinks up to tenfold in each, two are usual."""
+
+SEEDED_GAPS = 4
+"""Gaps between tested n that get nodes of their own in the first pass."""
+
+FINE_ENOUGH = 0.4
+"""Node spacing, in posterior standard deviations, at which the nodes rest. Chosen by hand."""
+
+ROUGH_FORMS = (0, 4)
+"""Forms that place the nodes: a clean and a lapsing curve."""
+
+LOG_SLOPES = (-2.5, 8.0)
+"""Reach of log s: from 0.08 (no transition at all) to 3,000 (a jump between integers at 3,000)."""
+
+WORD_STEPS = 2
+"""A word's centre is rounded to this share of its spread."""
+
+DISTRUST = 1.5
+"""A word's spread is widened by this when nodes are placed: it is rounded, and not the last one."""
+
+REMEMBERED = 2048
+"""Tables kept in memory, about 60 kB each."""
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The answered trials of one cell by distinct n, ascending: log n, successes, failures."""
+class Word:
+    """What the other cells say of (m, l), rounded: centres and spreads."""
 
-    log_n: Array
-    successes: Array
-    failures: Array
+    m: float
+    sd_m: float
+    l: float
+    sd_l: float
+
+    @staticmethod
+    def rounded(m: float, sd_m: float, l: float, sd_l: float) -> "Word":
+        """Spreads to powers of two, centres to halves of the spread."""
+        return Word(*_rounded(m, sd_m), *_rounded(l, sd_l))
 
 
-def table(
-    counts: Sequence[Counts], forms: Sequence[Form], level: float, m: Nodes, l: Nodes
-) -> Array:
-    """Log-likelihood of each cell at its nodes: (C, F, G, S), up to a constant per cell.
+def _rounded(centre: float, spread: float) -> tuple[float, float]:
+    size = 2.0 ** round(math.log2(min(max(spread, 1e-4), 16.0)))
+    return round(centre / size * WORD_STEPS) * size / WORD_STEPS, size
 
-    F forms, C cells, G nodes of m = log n_star, S nodes of l = log s.
+
+@dataclass(frozen=True)
+class Table:
+    """The likelihood of one cell at its nodes m (G,) and l (S,) for F forms.
+
+    The log-likelihood of form f at (m, l) is top + log relative[f], up to a constant: `top` (G, S)
+    is the largest over the forms, `relative` (F, G, S) is in (0, 1].
     """
-    values = np.zeros((len(counts), len(forms), m.x.shape[1], l.x.shape[1]))
-    for place, cell in enumerate(counts):
-        if len(cell.log_n):
-            u = np.exp(l.x[place])[None, :, None] * (cell.log_n - m.x[place][:, None])[:, None, :]
-            for number, form in enumerate(forms):
-                success, failure = chances(form, level, u)
-                values[place, number] = (
-                    np.log(success) @ cell.successes + np.log(failure) @ cell.failures
-                )
+
+    m: Nodes
+    l: Nodes
+    top: Array
+    relative: Array
+
+
+@lru_cache(maxsize=REMEMBERED)
+def tabulated(counts: Counts, low: float, high: float, word: Word, level: float) -> Table:
+    """The table of one cell whose log n_star is sought between `low` and `high`."""
+    forms = admissible(FORMS, level)
+    m, l = _placed(counts, low, high, word, level, forms)
+    logs = log_likelihood(counts, forms, level, m.x[0], l.x[0])
+    top = logs.max(0)
+    return Table(m, l, top, np.exp(logs - top))
+
+
+def log_likelihood(
+    counts: Counts, forms: Sequence[Form], level: float, m: Array, l: Array
+) -> Array:
+    """Log-likelihood of the counts at nodes m: (G,) and l: (S,) under each form: (F, G, S)."""
+    values = np.zeros((len(forms), len(m), len(l)))
+    if not counts:
+        return values
+    n, successes, failures = np.array(counts, dtype=np.float64).T
+    won, lost = successes > 0, failures > 0
+    u = np.exp(l)[None, :, None] * (np.log(n) - m[:, None, None])
+    for number, form in enumerate(forms):
+        success, failure = chances(form, level, u)
+        values[number] = np.log(success[..., won]) @ successes[won]
+        values[number] += np.log(failure[..., lost]) @ failures[lost]
     return values
+
+
+def _placed(
+    counts: Counts, low: float, high: float, word: Word, level: float, forms: Sequence[Form]
+) -> tuple[Nodes, Nodes]:
+    """Nodes of m and of l, one row each, moved by rough passes to where the cell's mass is."""
+    spread_m, spread_l = DISTRUST * word.sd_m, DISTRUST * word.sd_l
+    around = word.m + spread_m * np.array([-3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0])
+    seeds = np.concatenate([around, likely_gaps(counts, SEEDED_GAPS)])
+    m = seeded(np.array([low]), np.array([high]), M_NODES, [seeds])
+    l = evenly(np.array([LOG_SLOPES[0]]), np.array([LOG_SLOPES[1]]), L_NODES)
+    few = [forms[f] for f in ROUGH_FORMS if f < len(forms)]
+    for _ in range(PASSES):
+        logs = log_likelihood(counts, few, level, m.x[0], l.x[0])
+        logs -= 0.5 * (((m.x[0] - word.m) / spread_m) ** 2)[:, None]
+        logs -= 0.5 * (((l.x[0] - word.l) / spread_l) ** 2)[None, :]
+        masses = np.exp(logs - logs.max()).sum(0) * m.weights[0][:, None] * l.weights[0][None, :]
+        along = masses.sum(1)[None, :] / masses.sum()
+        rough = coarseness(m, along)[0]
+        m, l = refined(m, along), refined(l, masses.sum(0)[None, :])
+        if rough < FINE_ENOUGH:
+            break
+    return m, l
 
 
 def likely_gaps(counts: Counts, most: int) -> Array:
     """Five log n inside each of the `most` gaps between tested n that best part failures from
     successes: where a step would hide, too narrow for nodes laid evenly.
     """
-    if len(counts.log_n) < 2:
+    if len(counts) < 2:
         return np.empty(0)
-    failures_left = np.cumsum(counts.failures)[:-1]
-    successes_right = counts.successes.sum() - np.cumsum(counts.successes)[:-1]
+    n, successes, failures = np.array(counts, dtype=np.float64).T
+    failures_left = np.cumsum(failures)[:-1]
+    successes_right = successes.sum() - np.cumsum(successes)[:-1]
     best = np.argsort(-(failures_left + successes_right), kind="stable")[:most]
-    start, step = counts.log_n[best], np.diff(counts.log_n)[best]
+    start, step = np.log(n)[best], np.diff(np.log(n))[best]
     return np.asarray(
         (start[:, None] + step[:, None] * np.array([0.1, 0.3, 0.5, 0.7, 0.9])).ravel()
     )

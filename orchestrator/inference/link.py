@@ -2,12 +2,12 @@
 
 Every form is written so that success is exactly `level` at log n = m, and rises there at the
 slope of a logistic curve of steepness s: m is log n_star under each of them, whatever the level
-and the lapses. Forms are weighted by how well they explain the data (`psychometric`).
+and the lapses. Forms are weighted by how well they explain the data (`coupling`).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -38,29 +38,43 @@ class Form:
 
 
 FORMS = (
-    Form("logistic", FLOOR, FLOOR, 0.40),
-    Form("early", FLOOR, FLOOR, 0.15),
-    Form("late", FLOOR, FLOOR, 0.15),
-    Form("logistic", FLOOR, 0.03, 0.07),
-    Form("logistic", 0.03, FLOOR, 0.07),
-    Form("logistic", 0.03, 0.03, 0.07),
-    Form("logistic", FLOOR, 0.10, 0.05),
-    Form("logistic", 0.10, 0.10, 0.04),
+    Form("logistic", FLOOR, FLOOR, 0.30),
+    Form("early", FLOOR, FLOOR, 0.12),
+    Form("late", FLOOR, FLOOR, 0.12),
+    Form("logistic", 0.02, 0.02, 0.14),
+    Form("logistic", 0.06, 0.06, 0.08),
+    Form("logistic", FLOOR, 0.04, 0.08),
+    Form("logistic", 0.04, FLOOR, 0.08),
+    Form("logistic", FLOOR, 0.12, 0.04),
+    Form("logistic", 0.12, 0.12, 0.04),
 )
 """The forms that are averaged; weights chosen by hand: mostly clean curves, lapses as a remedy."""
 
+ROOM = 0.75
+"""A lapse takes at most this share of what lies beyond the level, so that a crossing exists."""
+
 
 def admissible(forms: Sequence[Form], level: float) -> tuple[Form, ...]:
-    """The forms whose range contains `level` with a margin, so that a crossing exists."""
-    margin = 0.25 * min(level, 1.0 - level)
-    kept = [f for f in forms if f.lapse_low + margin <= level <= 1.0 - f.lapse_high - margin]
-    return tuple(kept) or (Form("logistic", FLOOR * level, FLOOR * (1.0 - level), 1.0),)
+    """The forms with lapses that leave room for a crossing at `level`; equal ones merged."""
+    merged: dict[tuple[Link, float, float], Form] = {}
+    for form in forms:
+        low = min(form.lapse_low, ROOM * level)
+        high = min(form.lapse_high, ROOM * (1.0 - level))
+        known = merged.get((form.link, low, high))
+        weight = form.weight + (known.weight if known else 0.0)
+        merged[form.link, low, high] = replace(form, lapse_low=low, lapse_high=high, weight=weight)
+    return tuple(merged.values())
+
+
+def anchor(form: Form, level: float) -> float:
+    """The link's value where success is `level`."""
+    return (level - form.lapse_low) / (1.0 - form.lapse_low - form.lapse_high)
 
 
 def chances(form: Form, level: float, u: Array) -> tuple[Array, Array]:
     """Chances of success and of failure at u = s (log n - m), any shape; both in (0, 1)."""
     reach = 1.0 - form.lapse_low - form.lapse_high
-    rise, fall = _link(form.link, (level - form.lapse_low) / reach, u)
+    rise, fall = _link(form.link, anchor(form, level), u)
     return form.lapse_low + reach * rise, form.lapse_high + reach * fall
 
 
@@ -68,7 +82,8 @@ def _link(link: Link, anchor: float, u: Array) -> tuple[Array, Array]:
     """The link and one minus it; the link is `anchor` at 0 and has slope anchor * (1 - anchor)."""
     if link == "logistic":
         odds = np.exp(np.clip(u, -STEEPEST, STEEPEST)) * (anchor / (1.0 - anchor))
-        return odds / (1.0 + odds), 1.0 / (1.0 + odds)
+        fall = 1.0 / (1.0 + odds)
+        return odds * fall, fall
     if link == "early":
         hazard = -math.log1p(-anchor)
         fall = np.exp(-hazard * np.exp(np.clip(u * (anchor / hazard), -STEEPEST, 6.0)))
@@ -81,12 +96,12 @@ def _link(link: Link, anchor: float, u: Array) -> tuple[Array, Array]:
 def offset(form: Form, level: float, success: float) -> float:
     """The u at which the form's success chance is `success`, moved inside its reach if need be."""
     reach = 1.0 - form.lapse_low - form.lapse_high
-    anchor = (level - form.lapse_low) / reach
+    at = anchor(form, level)
     wanted = min(max((success - form.lapse_low) / reach, 0.005), 0.995)
     if form.link == "logistic":
-        return math.log(wanted / (1 - wanted)) - math.log(anchor / (1 - anchor))
+        return math.log(wanted / (1 - wanted)) - math.log(at / (1 - at))
     if form.link == "early":
-        hazard = -math.log1p(-anchor)
-        return math.log(-math.log1p(-wanted) / hazard) * hazard / anchor
-    hazard = -math.log(anchor)
-    return -math.log(-math.log(wanted) / hazard) * hazard / (1.0 - anchor)
+        hazard = -math.log1p(-at)
+        return math.log(-math.log1p(-wanted) / hazard) * hazard / at
+    hazard = -math.log(at)
+    return -math.log(-math.log(wanted) / hazard) * hazard / (1.0 - at)

@@ -1,12 +1,12 @@
-"""What is believed before the first trial: thresholds follow a power law, nearly.
+"""What is believed before the first trial: thresholds follow a smooth law, nearly.
 
 For cells x = (log d, log k), standardised to z:
 
-    m = log n_star ~ centre + beta . z + remainder(z),   remainder ~ GP(0, scale^2 RBF + nugget)
+    m = log n_star ~ centre + beta . z + bend(z) + own,  bend ~ GP(0, bend^2 RBF), own ~ N(0, own^2)
     l = log s      ~ a + b . z + own,                    own ~ N(0, OWN_SLOPE_SD^2)
 
-with Gaussian coefficients, so that given `scale` both are jointly Gaussian over the cells. The
-ranges that were asked are a hint, not a wall: they place the mean, with a wide spread.
+with Gaussian coefficients, so that given `bend` and `own` both are jointly Gaussian over the cells.
+The ranges that were asked are a hint, not a wall: they place the mean, with a wide spread.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,12 @@ from orchestrator.inference.threshold import Asked
 Array = NDArray[np.float64]
 Cell = tuple[int, int]
 
-SCALES = (0.02, 0.07, 0.25, 0.9)
-"""Scales of the remainder in nats, averaged over: from exact laws to none. Chosen by hand."""
+SCALES = ((0.0, 0.02), (0.15, 0.02), (0.6, 0.03), (2.5, 0.05), (0.1, 0.12), (0.4, 0.4), (0.6, 1.2))
+"""(bend, own) in nats, averaged over: a power law, smooth laws that bend more and more, and laws
+that hold less and less. Chosen by hand."""
+
+SCALE_WEIGHTS = (0.28, 0.22, 0.14, 0.08, 0.16, 0.08, 0.04)
+"""Prior weights of the scales. Chosen by hand."""
 
 EXPONENT_SD = 1.5
 """Spread of the exponents of d and k in n_star about those of the asked ranges. Chosen by hand."""
@@ -50,10 +54,6 @@ class Prior:
     covariance: Array
     reach: Array
 
-    def select(self, scales: Sequence[int]) -> Array:
-        """Covariances of these scales: (len(scales), 2C, 2C)."""
-        return self.covariance[list(scales)]
-
 
 def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
     """The prior over `cells`, sorted and distinct, from the ranges that were asked."""
@@ -63,14 +63,12 @@ def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
     m_mean = np.column_stack([np.ones(len(cells)), z]) @ law
     shared = (0.6 * half.max() + 0.7) ** 2 + (z * (EXPONENT_SD * spread) ** 2) @ z.T
     apart = ((z[:, None, :] - z[None, :, :]) ** 2).sum(2)
-    kernel = 0.8 * np.exp(-0.5 * apart) + 0.2 * np.eye(len(cells))
+    smooth, single = np.exp(-0.5 * apart), np.eye(len(cells))
     count, covariance = len(cells), np.zeros((len(SCALES), 2 * len(cells), 2 * len(cells)))
-    for place, scale in enumerate(SCALES):
-        covariance[place, :count, :count] = shared + scale**2 * kernel
+    for place, (bend, own) in enumerate(SCALES):
+        covariance[place, :count, :count] = shared + bend**2 * smooth + own**2 * single
     covariance[:, count:, count:] = (
-        SLOPE_SD**2
-        + (z * (SLOPE_EXPONENT_SD * spread) ** 2) @ z.T
-        + OWN_SLOPE_SD**2 * np.eye(count)
+        SLOPE_SD**2 + (z * (SLOPE_EXPONENT_SD * spread) ** 2) @ z.T + OWN_SLOPE_SD**2 * single
     )
     trend = SLOPE_EXPONENT * spread[0] * z[:, 0]
     return Prior(

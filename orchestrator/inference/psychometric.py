@@ -2,9 +2,10 @@
 
 Model
     P = lapses + link(s(d, k) * (log n - m(d, k))), anchored so that P = level at log n = m
-    (`link`). m follows a power law in d and k plus a Gaussian-process remainder, log s a power law
-    plus a deviation of each cell's own (`prior`). The settings, that is the form of the curve
-    (link and lapses) and the scale of the remainder, are averaged over a grid weighted by evidence.
+    (`link`). m follows a smooth law in d and k plus a deviation of each cell's own, log s a power
+    law plus the same (`prior`). The form of the curve (link and lapses) is shared by all cells, but
+    each may stray from it; how far laws bend and cells deviate is averaged over, weighted by
+    evidence.
 
 Inference
     Expectation propagation between cells, quadrature inside each (`coupling`). Beside a nested
@@ -13,7 +14,7 @@ Inference
     For one cell the result is the exact integral, up to the nodes.
 
 Everything is a pure function of the values given: tallies may come in any order, and the result is
-the same bit for bit.
+the same bit for bit. What is remembered between calls saves time and changes nothing.
 """
 
 from collections.abc import Sequence
@@ -22,34 +23,24 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference.coupling import Coupled, couple
-from orchestrator.inference.likelihood import Counts, likely_gaps, table
-from orchestrator.inference.link import FORMS, Form, admissible
-from orchestrator.inference.nodes import Nodes, coarseness, evenly, refined, seeded
+from orchestrator.inference.coupling import MAX_SWEEPS, Coupled, Pairs, couple
+from orchestrator.inference.likelihood import Counts, Table, Word, tabulated
+from orchestrator.inference.link import FORMS, admissible
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.prior import SCALES, Cell, Prior, prior
+from orchestrator.inference.prior import SCALE_WEIGHTS, SCALES, Prior, prior
 from orchestrator.inference.threshold import Asked, Tally
 
 Array = NDArray[np.float64]
 
-M_NODES, L_NODES = 64, 14
-"""Nodes of log n_star and of log s per cell. Doubling both moves interval ends by under 1% of
-their width in the tests."""
+SCOUTS = (1, 5)
+"""Scales of the first pass, which only finds out where the cells' masses are: a law that holds
+and one that does not."""
 
-COARSE_PASSES = 8
-"""Most passes that only move the nodes; spacing shrinks up to tenfold in each, three are usual."""
+SCOUTING = 3
+"""Sweeps before tables are laid again."""
 
-SEEDED_GAPS = 6
-"""Gaps between tested n that get nodes of their own in the first pass."""
-
-FINE_ENOUGH = 0.4
-"""Node spacing, in posterior standard deviations, at which the nodes rest. Chosen by hand."""
-
-COARSE_FORMS, COARSE_SCALES = (0, 5), (1, 3)
-"""Settings of the coarse passes: a clean and a lapsing curve, a tight and a loose law."""
-
-LOG_SLOPES = (-2.5, 8.0)
-"""Reach of log s: from 0.08 (no transition at all) to 3,000 (a jump between integers at 3,000)."""
+LAYINGS = 6
+"""Most times that tables are laid again; two or three are usual."""
 
 
 def fit(
@@ -118,11 +109,15 @@ def _fit(
 ) -> Posterior:
     cells = tuple(sorted({(a.d, a.k) for a in asked} | {(t.d, t.k) for t in tallies}))
     believed = prior(cells, asked)
-    counts = [_counts(cell, tallies) for cell in cells]
     forms = admissible(FORMS, level)
-    m, l = _placed(believed, counts, forms, level)
-    settings = [(f, c) for f in range(len(forms)) for c in range(len(SCALES))]
-    coupled, weights = _averaged(believed, counts, forms, settings, level, m, l)
+    form_weights = np.array([form.weight for form in forms])
+    form_weights = form_weights / form_weights.sum()
+    counts: dict[tuple[int, int], list[tuple[int, int, int]]] = {cell: [] for cell in cells}
+    for t in tallies:
+        if t.trials:
+            counts[t.d, t.k].append((t.n, t.successes, t.trials - t.successes))
+    data = [tuple(counts[cell]) for cell in cells]
+    coupled, weights, tables = _settled(believed, data, form_weights, level)
     kept = np.flatnonzero(weights > 1e-5 * weights.max())
     return Posterior(
         asked=tuple(asked),
@@ -131,61 +126,90 @@ def _fit(
         confidence=confidence,
         tolerance=tolerance,
         cells=cells,
-        forms=tuple(forms[settings[h][0]] for h in kept),
+        forms=forms,
         weights=weights[kept] / weights[kept].sum(),
+        prior_mean=believed.mean,
         mean=coupled.mean[kept],
         covariance=coupled.covariance[kept],
-        masses=coupled.masses[:, kept],
-        m=m,
-        l=l,
+        cavity=coupled.cavity.rows(kept),
+        form_words=coupled.forms[kept],
+        tables=tables,
     )
 
 
-def _counts(cell: Cell, tallies: Sequence[Tally]) -> Counts:
-    own = [t for t in tallies if (t.d, t.k) == cell and t.trials]
-    successes = np.array([t.successes for t in own], dtype=np.float64)
-    failures = np.array([t.trials - t.successes for t in own], dtype=np.float64)
-    return Counts(np.log(np.array([t.n for t in own], dtype=np.float64)), successes, failures)
+def _settled(
+    believed: Prior, data: Sequence[Counts], form_weights: Array, level: float
+) -> tuple[Coupled, Array, tuple[Table, ...]]:
+    """The posterior under each scale, the scales' weights, and tables laid where the masses are.
+
+    Words decide where tables lie, tables what words are: the first pass is a scout with two scales,
+    each later one begins where the one before ended, until no word has moved far.
+    """
+    observed = np.array([place for place, own in enumerate(data) if own], dtype=np.int64)
+    every = np.arange(len(SCALES))
+    scales = np.array(SCOUTS) if len(observed) else every
+    spreads = np.sqrt(believed.covariance.max(0).diagonal())
+    words = [
+        Word.rounded(
+            believed.mean[c], spreads[c], believed.mean[c + len(data)], spreads[c + len(data)]
+        )
+        for c in range(len(data))
+    ]
+    log_weights = np.log(SCALE_WEIGHTS)
+    start: Pairs | None = None
+    laying, moved = 0, True
+    while True:
+        tables = tuple(
+            tabulated(own, *ends, word, level)
+            for own, ends, word in zip(data, believed.reach.tolist(), words, strict=True)
+        )
+        last = laying == LAYINGS or not moved
+        coupled = couple(
+            believed.mean,
+            believed.covariance[scales],
+            [tables[place] for place in observed],
+            observed,
+            form_weights,
+            log_weights=log_weights[scales],
+            start=start,
+            sweeps=MAX_SWEEPS if last else SCOUTING,
+        )
+        logs = coupled.log_evidence + log_weights[scales]
+        weights = np.exp(logs - logs.max())
+        weights /= weights.sum()
+        if last:
+            return coupled, weights, tables
+        fresh = _words(coupled, weights, believed.mean)
+        moves = [_is_far(a, b) for a, b in zip(words, fresh, strict=True)]
+        words = [b if move else a for a, b, move in zip(words, fresh, moves, strict=True)]
+        moved = any(moves)
+        start = coupled.sites
+        if len(scales) < len(every):
+            start, scales, moved = start.rows(every * 0 + int(np.argmax(weights))), every, True
+        laying += 1
 
 
-def _placed(
-    believed: Prior, counts: Sequence[Counts], forms: Sequence[Form], level: float
-) -> tuple[Nodes, Nodes]:
-    """Nodes of m and of l for each cell, moved by coarse passes to where the posterior is."""
-    flat = np.full(len(counts), LOG_SLOPES[0]), np.full(len(counts), LOG_SLOPES[1])
-    seeds = [likely_gaps(cell, SEEDED_GAPS) for cell in counts]
-    m = seeded(believed.reach[:, 0], believed.reach[:, 1], M_NODES, seeds)
-    l = evenly(*flat, L_NODES)
-    if not any(len(cell.log_n) for cell in counts):
-        return m, l
-    few = tuple(forms[f] for f in COARSE_FORMS if f < len(forms))
-    settings = [(f, c) for f in range(len(few)) for c in COARSE_SCALES]
-    for _ in range(COARSE_PASSES):
-        coupled, weights = _averaged(believed, counts, few, settings, level, m, l)
-        masses = np.einsum("h,chgs->cgs", 0.9 * weights + 0.1 / len(weights), coupled.masses)
-        along = masses.sum(2)
-        rough = coarseness(m, along).max()
-        m, l = refined(m, along), refined(l, masses.sum(1))
-        if rough < FINE_ENOUGH:
-            break
-    return m, l
+def _words(coupled: Coupled, weights: Array, mean: Array) -> list[Word]:
+    """What the other cells say of each, over all scales; a scale's weight is at least a share."""
+    shares = 0.8 * weights + 0.2 / len(weights)
+    count = len(mean) // 2
+    determinant = coupled.cavity.determinant
+    at_m, at_l = coupled.cavity.moments()
+    var_m, var_l = coupled.cavity.ll / determinant, coupled.cavity.mm / determinant
+    centre_m, centre_l = shares @ at_m, shares @ at_l
+    sd_m = np.sqrt(shares @ (var_m + (at_m - centre_m) ** 2))
+    sd_l = np.sqrt(shares @ (var_l + (at_l - centre_l) ** 2))
+    return [
+        Word.rounded(centre_m[c] + mean[c], sd_m[c], centre_l[c] + mean[c + count], sd_l[c])
+        for c in range(count)
+    ]
 
 
-def _averaged(
-    believed: Prior,
-    counts: Sequence[Counts],
-    forms: Sequence[Form],
-    settings: Sequence[tuple[int, int]],
-    level: float,
-    m: Nodes,
-    l: Nodes,
-) -> tuple[Coupled, Array]:
-    """The posterior under each setting (form, scale), and the settings' posterior weights."""
-    likelihood = table(counts, forms, level, m, l)
-    observed = np.array([len(cell.log_n) > 0 for cell in counts])
-    covariance = believed.select([scale for _, scale in settings])
-    chosen = likelihood[:, [form for form, _ in settings]]
-    coupled = couple(believed.mean, covariance, chosen, m, l, observed)
-    logs = coupled.log_evidence + np.log([forms[form].weight for form, _ in settings])
-    weights = np.exp(logs - logs.max())
-    return coupled, weights / weights.sum()
+def _is_far(old: Word, new: Word) -> bool:
+    """Whether tables laid for the old word may miss what the new one points at."""
+    return (
+        not 0.4 < new.sd_m / old.sd_m < 2.5
+        or not 0.4 < new.sd_l / old.sd_l < 2.5
+        or abs(new.m - old.m) > 1.1 * old.sd_m
+        or abs(new.l - old.l) > 1.1 * old.sd_l
+    )

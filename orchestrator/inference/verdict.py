@@ -70,11 +70,14 @@ def is_settled(posterior: "Posterior", i: int) -> bool:
     A threshold undecided only because too many of its trials are gaps is left alone once its
     interval is narrow, or once gaps outnumber answers: asking again would make more gaps.
     """
-    threshold = posterior.threshold(i)
-    if threshold.gaps > max(threshold.trials, 2 * OWN_TRIALS):
+    ask = posterior.asked[i]
+    own = [t for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k)]
+    trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
+    if gaps > max(trials, 2 * OWN_TRIALS):
         return True
-    if threshold.trials < OWN_TRIALS:
+    if trials < OWN_TRIALS:
         return False
+    threshold = posterior.threshold(i)
     if threshold.status not in ("found", "undecided"):
         return True
     return _is_narrow(posterior, *interval(posterior, i))

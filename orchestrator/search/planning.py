@@ -132,6 +132,7 @@ def choose(group: Group, trials: int, goal: Goal) -> list[Choice]:
         work=group.work,
         tolerance=goal.tolerance,
         at_hand=group.at_hand,
+        aim=goal.aim,
     )
 
 

@@ -37,14 +37,18 @@ def one_cell(ask, tallies, level, quantiles, m_range, l_range=(-2.5, 8.0), count
     m = np.linspace(*m_range, count[0])[:, None]
     l = np.linspace(*l_range, count[1])[None, :]
     density = np.zeros(count[0])
-    for scale in priors.SCALES:
-        variance = (0.6 * half + 0.7) ** 2 + scale**2
+    for (bend, own), weight in zip(priors.SCALES, priors.SCALE_WEIGHTS, strict=True):
+        variance = (0.6 * half + 0.7) ** 2 + bend**2 + own**2
         centre = (np.log(ask.low) + np.log(ask.high)) / 2
         slope = priors.SLOPE_SD**2 + priors.OWN_SLOPE_SD**2
         log_prior = -0.5 * (m - centre) ** 2 / variance - 0.5 * (l - np.log(8)) ** 2 / slope
         log_prior = log_prior - 0.5 * np.log(variance)
         for form in FORMS:
-            logs = log_prior + log_likelihood(form, level, tallies, m, l) + np.log(form.weight)
+            logs = (
+                log_prior
+                + log_likelihood(form, level, tallies, m, l)
+                + np.log(form.weight * weight)
+            )
             density += np.exp(logs).sum(1)
     cumulative = np.cumsum(density) - density / 2
     return np.interp(np.array(quantiles) * cumulative[-1], cumulative, m[:, 0])

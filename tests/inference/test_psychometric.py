@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.inference import psychometric
 from orchestrator.inference.coupling import couple
-from orchestrator.inference.likelihood import Counts, table
+from orchestrator.inference.likelihood import Table, log_likelihood
 from orchestrator.inference.link import FORMS
 from orchestrator.inference.nodes import evenly
 from orchestrator.inference.prior import prior
@@ -69,20 +69,17 @@ def test_two_thresholds_agree_with_sums_over_all_four_unknowns():
         [at(14, 1, 6), at(20, 3, 6), at(28, 5, 6)],
         [at(50, 1, 4), at(90, 4, 4)],
     ]
-    m = evenly(np.array([2.0, 3.2]), np.array([4.0, 5.2]), 64)
-    l = evenly(np.array([-1.0, -1.0]), np.array([5.5, 5.5]), 40)
-    tallied = [
-        Counts(
-            np.log([float(t.n) for t in own]),
-            np.array([float(t.successes) for t in own]),
-            np.array([float(t.trials - t.successes) for t in own]),
+    tables = [clean_table(own, centre) for own, centre in zip(data, (3.0, 4.2), strict=True)]
+    for scale in (1, 5):
+        covariance = believed.covariance[[scale]]
+        mine = couple(
+            believed.mean,
+            covariance,
+            tables,
+            np.array([0, 1]),
+            np.ones(1),
+            log_weights=np.zeros(1),
         )
-        for own in data
-    ]
-    likelihood = table(tallied, FORMS[:1], 0.5, m, l)
-    for scale in (1, 3):
-        covariance = believed.select([scale])
-        mine = couple(believed.mean, covariance, likelihood, m, l, np.array([True, True]))
         ranges = [(2.0, 4.0), (3.2, 5.2)], [(-1.0, 5.5), (-1.0, 5.5)]
         means, spreads, evidence = brute.two_cells(
             believed.mean, covariance[0], FORMS[0], 0.5, data, *ranges
@@ -91,6 +88,15 @@ def test_two_thresholds_agree_with_sums_over_all_four_unknowns():
         np.testing.assert_allclose(mine.mean[0, :2], means, atol=0.1 * spreads.min())
         np.testing.assert_allclose(sizes, spreads, rtol=0.08)
         assert mine.log_evidence[0] == pytest.approx(evidence, abs=0.1)
+
+
+def clean_table(tallies, centre):
+    """One cell's likelihood under the first form, on nodes two nats around `centre`."""
+    m = evenly(np.array([centre - 1]), np.array([centre + 1]), 64)
+    l = evenly(np.array([-1.0]), np.array([5.5]), 40)
+    counts = tuple((t.n, t.successes, t.trials - t.successes) for t in tallies)
+    top = log_likelihood(counts, FORMS[:1], 0.5, m.x[0], l.x[0])[0]
+    return Table(m, l, top, np.ones((1, 64, 40)))
 
 
 @given(st.permutations(range(9)), st.integers(0, 2**16))
