@@ -36,7 +36,6 @@ SAMPLERS: Mapping[str, Mapping[str, Setting]] = {
     "QMCSampler": {"qmc_type": ("sobol", "halton"), "scramble": "truth"},
     "RandomSampler": {},
     "TPESampler": {
-        "prior_weight": "number",
         "n_startup_trials": "whole",
         "n_ei_candidates": "whole",
         "multivariate": "truth",
