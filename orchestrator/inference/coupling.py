@@ -218,8 +218,10 @@ def couple(
         )
         going = np.full(len(active), sweep < sweeps)
         if sweep >= TRUSTED:
-            behind = (log_evidence + log_weights).max() - (log_evidence + log_weights)[active]
-            allowed = SETTLED * np.exp(np.minimum(behind, HOPELESS) / 2)
+            # a setting that still swings may claim any evidence, and must not drive others out
+            likely = log_evidence + log_weights
+            behind = likely[apart <= UNSETTLED].max(initial=-np.inf) - likely[active]
+            allowed = SETTLED * np.exp(np.clip(behind, 0.0, HOPELESS) / 2)
             going &= (behind < HOPELESS) & (apart[active] > allowed)
         better = site.toward(_sites(tilted, cavity), SHARES[min(sweep, len(SHARES) - 1)])
         sites.put(active[going], better.rows(np.flatnonzero(going)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 Status = Literal["found", "below_range", "above_range", "not_sharp", "not_monotone", "undecided"]
 
@@ -74,6 +74,13 @@ class Threshold:
     widened: bool = False
 
 
+class Forecast(Protocol):
+    """What laws say of thresholds that were not sought."""
+
+    def __call__(self, d: int, k: int) -> Interval:
+        """n_star at (d, k), with its interval."""
+
+
 @dataclass(frozen=True)
 class Law:
     """How n_star grows with d and k: the family the data prefer, and its exponents.
@@ -88,3 +95,15 @@ class Law:
     decisive: bool
     prefactor: Interval | None = None
     residuals: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    forecast: Forecast | None = field(default=None, repr=False, compare=False)
+
+    def predict(self, d: int, k: int) -> Interval:
+        """n_star at a (d, k) that need not have been run, in the units of n, with its interval.
+
+        Families are averaged by weight, and what thresholds stray from a law is in the interval; it
+        knows nothing of a law that changes beyond the thresholds found. Raises `ValueError` for a k
+        (or d) that no threshold speaks of, and for a law that was not fitted.
+        """
+        if self.forecast is None:
+            raise ValueError("this law was not fitted to thresholds, so it predicts none")
+        return self.forecast(d, k)

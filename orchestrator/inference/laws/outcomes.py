@@ -1,0 +1,97 @@
+"""Laws from successes and failures themselves: every family is a prior of its own on thresholds.
+
+    m = log n_star ~ basis . coefficients + offset + tau e,    e ~ N(0, I)
+
+takes the place of the near power law that thresholds are sought under (`prior`), and expectation
+propagation (`coupling`) gives the evidence and the coefficients for each tau and each form of the
+success curve; slopes keep their prior.
+
+Why not regress on the thresholds that were found: these lean on one another and on a power law
+already. Measured on simulated sweeps (6 or 12 thresholds, 12 to 24 outcomes each, exact laws), 95%
+intervals of exponents covered 92% with thresholds' own intervals taken as independent, between 78
+and 100% by family; 95%, but 87% for exponential and binomial laws, with their joint covariance,
+which called a law with a logarithm a power in 5% of problems. Fitting thresholds apart, or dividing
+the prior out of a Gaussian posterior, cost two to ten times the width: a cell with few outcomes is
+no Gaussian before its neighbours speak.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.inference.coupling import couple
+from orchestrator.inference.laws.families import Form
+from orchestrator.inference.laws.fit import Fit, coefficient_prior
+from orchestrator.inference.laws.scatter import log_prior
+from orchestrator.inference.likelihood import Table
+from orchestrator.inference.posterior import Posterior
+from orchestrator.inference.prior import prior
+
+Array = NDArray[np.float64]
+
+SCATTERS: Array = np.geomspace(0.004, 4.0, 10)
+"""Values of tau averaged over, nats. The largest leaves cells nearly to themselves, so that the
+iteration settles for at least one of them, however badly the family fits."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The outcomes of C cells: d, k (C,), their tables, the prior weights of the curve's forms
+    (F,), a typical log n_star, and the Gaussian prior of log s: mean (C,), covariance (C, C).
+    """
+
+    d: Array
+    k: Array
+    tables: tuple[Table, ...]
+    form_weights: Array
+    centre: float
+    slope_mean: Array
+    slope_covariance: Array
+
+    @staticmethod
+    def of(posterior: Posterior, used: Sequence[int]) -> "Outcomes":
+        """The outcomes behind the asked thresholds `used`, on the posterior's own tables."""
+        cells = [posterior.cell(i) for i in used]
+        believed = prior(posterior.cells, posterior.asked)
+        slopes = len(posterior.cells) + np.array(cells)
+        form_weights = np.array([form.weight for form in posterior.forms])
+        return Outcomes(
+            d=np.array([posterior.asked[i].d for i in used], float),
+            k=np.array([posterior.asked[i].k for i in used], float),
+            tables=tuple(posterior.tables[cell] for cell in cells),
+            form_weights=form_weights / form_weights.sum(),
+            centre=float(np.mean([posterior.log_n_star(i)[0] for i in used])),
+            slope_mean=believed.mean[slopes],
+            slope_covariance=believed.covariance[0][np.ix_(slopes, slopes)],
+        )
+
+
+def fitted(outcomes: Outcomes, form: Form) -> Fit:
+    """The posterior of one family, scatters averaged."""
+    basis, offset = form.basis(outcomes.d, outcomes.k), form.offset(outcomes.d, outcomes.k)
+    prior_variance = coefficient_prior(basis.shape[1])
+    cells, variance = len(basis), SCATTERS[:, None, None] ** 2
+    law = outcomes.centre + offset - offset.mean()
+    covariance = np.zeros((len(SCATTERS), 2 * cells, 2 * cells))
+    covariance[:, :cells, :cells] = (basis * prior_variance) @ basis.T + variance * np.eye(cells)
+    covariance[:, cells:, cells:] = outcomes.slope_covariance
+    coupled = couple(
+        np.concatenate([law, outcomes.slope_mean]),
+        covariance,
+        outcomes.tables,
+        np.arange(cells),
+        outcomes.form_weights,
+        log_weights=log_prior(SCATTERS),
+    )
+    # given log n_star and tau, coefficients follow by regression: gain . (log n_star - law) + rest
+    rest = np.linalg.inv(basis.T @ basis + variance * np.diag(1.0 / prior_variance))
+    gain = rest @ basis.T
+    means = np.einsum("hpc,hc->hp", gain, coupled.mean[:, :cells] - law)
+    means[:, 0] += outcomes.centre - offset.mean()
+    spread = gain @ coupled.covariance[:, :cells, :cells] @ gain.transpose(0, 2, 1)
+    terms = coupled.log_evidence + log_prior(SCATTERS)
+    log_evidence = float(np.logaddexp.reduce(terms))
+    weights = np.exp(terms - log_evidence)
+    return Fit(form, log_evidence, weights, means, spread + variance * rest, SCATTERS)
