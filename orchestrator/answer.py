@@ -15,10 +15,11 @@ from orchestrator.domain.learner import Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.inference.best import Best, best, is_settled
-from orchestrator.inference.law import fit_law
+from orchestrator.inference.comparison import exponent_gaps, ratios
+from orchestrator.inference.law import Laws, laws_of, laws_of_intervals
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.psychometric import fit
-from orchestrator.inference.threshold import Asked, Interval, Law, Tally, Threshold
+from orchestrator.inference.threshold import Asked, Law, Tally, Threshold
 from orchestrator.plan.asks import ArmTally
 from orchestrator.spec import Arm, ExperimentSpec
 from orchestrator.spec.tuning import MOST_SETTINGS
@@ -187,7 +188,7 @@ def answer(spec: ExperimentSpec, heading: Heading, rows: Sequence[TrialRow]) -> 
 
 def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> ArmAnswer:
     found = _thresholds(spec, arm, [row for row in rows if row.arm == arm.index])
-    measured = [one.threshold for one in found]
+    laws = _laws(spec, arm, found)
     return ArmAnswer(
         target=arm.target.settings,
         learner=arm.learner.settings,
@@ -195,9 +196,17 @@ def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> Arm
         level=spec.search.level,
         n_counts=arm.learner.n_counts,
         thresholds=tuple(found),
-        law=fit_law(measured, confidence=spec.search.confidence),
-        power=fit_law(measured, confidence=spec.search.confidence, family="power"),
+        law=laws.law() if laws else None,
+        power=laws.law("power") if laws else None,
     )
+
+
+def _laws(spec: ExperimentSpec, arm: Arm, found: Sequence[FoundThreshold]) -> Laws | None:
+    """Laws from all outcomes; of a tuned learner from its intervals, which bear its choices."""
+    if any(one.rivals for one in found):
+        return laws_of_intervals([one.threshold for one in found], spec.search.confidence)
+    tallies = sorted((t for one in found for t in one.tallies), key=lambda t: (t.d, t.k, t.n))
+    return laws_of(_fitted(spec, spec.asked(arm), tallies))
 
 
 def _thresholds(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> list[FoundThreshold]:
@@ -310,53 +319,15 @@ def _tallies(rows: Sequence[TrialRow]) -> list[Tally]:
 
 
 def _compare(first: int, second: int, arms: Sequence[ArmAnswer]) -> Comparison:
-    theirs = {(one.asked.d, one.asked.k): one.threshold for one in arms[second].thresholds}
-    ratios = []
-    for one in arms[first].thresholds:
-        other = theirs.get((one.asked.d, one.asked.k))
-        ratio = _ratio(one.threshold, other) if other else None
-        if ratio:
-            ratios.append((one.asked.d, one.asked.k, ratio.value, ratio.low, ratio.high))
-    return Comparison(first, second, tuple(ratios), _exponent_gaps(arms[first], arms[second]))
-
-
-def _ratio(first: Threshold, second: Threshold) -> Interval | None:
-    """n_star over n_star; None unless both are found."""
-    logs = [_log_interval(one) for one in (first, second) if one.status == "found"]
-    if len(logs) < 2:
-        return None
-    gap = _difference(*logs)
-    return Interval(math.exp(gap.value), math.exp(gap.low), math.exp(gap.high))
-
-
-def _log_interval(one: Threshold) -> Interval:
-    ends = [end for end in (one.n_star, one.low, one.high) if end is not None]
-    return Interval(*(math.log(end) for end in ends))
-
-
-def _difference(a: Interval, b: Interval) -> Interval:
-    """First minus second of independent estimates: half-widths towards each side add in squares.
-
-    Keeps the skew of either interval. Source: Zou & Donner (2008), "Construction of confidence
-    limits about effect measures", Statistics in Medicine 27:1693 (the MOVER).
-    """
-    value = a.value - b.value
-    low = value - math.hypot(a.value - a.low, b.high - b.value)
-    high = value + math.hypot(a.high - a.value, b.value - b.low)
-    return Interval(value, low, high)
-
-
-def _exponent_gaps(
-    first: ArmAnswer, second: ArmAnswer
-) -> tuple[tuple[str, float, float, float], ...]:
-    """Apparent exponents of one arm minus the other's."""
-    if first.power is None or second.power is None:
-        return ()
-    gaps = []
-    for letter in sorted(first.power.exponents.keys() & second.power.exponents.keys()):
-        gap = _difference(first.power.exponents[letter], second.power.exponents[letter])
-        gaps.append((letter, gap.value, gap.low, gap.high))
-    return tuple(gaps)
+    one, other = arms[first], arms[second]
+    return Comparison(
+        first,
+        second,
+        ratios(
+            [found.threshold for found in one.thresholds], [f.threshold for f in other.thresholds]
+        ),
+        exponent_gaps(one.power, other.power),
+    )
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_settings_that_were_tuned_are_never_pooled():
 def test_ratios_cover_as_often_as_the_thresholds_do():
     """2,000 pairs of skewed 95% intervals: coverage is within 0.92 and 0.98 (six standard
     deviations of a binomial at 0.95)."""
-    from orchestrator.answer import _difference
+    from orchestrator.inference.comparison import difference
     from orchestrator.inference.threshold import Interval
 
     chance, inside = np.random.Generator(np.random.Philox(key=7)), 0
@@ -110,7 +110,7 @@ def test_ratios_cover_as_often_as_the_thresholds_do():
             shift = chance.gamma(9.0)
             draws.append(Interval(shift, shift - (high - value), shift + (value - low)))
             truth += (1 if sample is ends[0] else -1) * value
-        gap = _difference(*draws)
+        gap = difference(*draws)
         inside += gap.low <= truth <= gap.high
     assert 0.92 < inside / 2000 < 0.98
 
