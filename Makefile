@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 # system's packages and torch's pin is left out. Asked of the base Python only, never of a venv.
 OWN_TORCH := $(shell $(PYTHON) -c "import sys; sys.prefix == sys.base_prefix or sys.exit(); import torch; v = torch.__version__.split('.'); print('yes' if (int(v[0]), int(v[1])) >= (2, 6) else '')" 2>/dev/null)
 
-.PHONY: run setup test test-all check format bench ui golden clean
+.PHONY: run setup test test-all check format bench bench-search bench-peers ui golden clean
 
 run: setup  ## answer the first experiment file and show thresholds beside theory
 	$(BIN)/phasefront run experiments/quickstart.yaml
@@ -45,7 +45,18 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup  ## speed and search efficiency, each against a named peer
-	for bench in benchmarks/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	$(BIN)/python -m benchmarks.search.closed_form
+	$(BIN)/python -m benchmarks.search --quick
+
+bench-search: setup  ## the whole suite of simulated searches: hours; goes on where it stopped
+	$(BIN)/python -m benchmarks.search
+
+bench-peers: setup  ## environments for the peers that need one of their own
+	for peer in aepsych questplus; do \
+	  $(PYTHON) -m venv benchmarks/search/$$peer/.venv && \
+	  benchmarks/search/$$peer/.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -r benchmarks/search/$$peer/requirements.txt || exit 1; done
 
 ui: setup  ## the MLflow UI on the default store
 	$(BIN)/phasefront ui

@@ -12,7 +12,7 @@ grid     trials of a grid over [n*/10, 10 n*], every step of the ladder, repeats
 error    root mean square of log n_star - truth; in units of the tolerance's sd in brackets
 covered  share of intervals that contain the truth
 
-    python -m benchmarks.search_efficiency --seeds 10
+    python -m benchmarks.search.closed_form --seeds 10
 """
 
 import argparse

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.search_efficiency import SYSTEMS, crossing, judge, sweep
+from benchmarks.search.closed_form import SYSTEMS, crossing, judge, sweep
 
 NAMED = {system.name: system for system in SYSTEMS}
 
