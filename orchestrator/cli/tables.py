@@ -14,7 +14,7 @@ from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
 from orchestrator.api import Standing
 from orchestrator.domain.plugin import Plugin
 from orchestrator.inference.threshold import Law
-from orchestrator.plan.outline import Outline
+from orchestrator.plan.outline import ArmOutline, Outline
 from orchestrator.ports import SweepRecord
 from orchestrator.spec import ExperimentSpec
 
@@ -69,10 +69,19 @@ def _arm_table(arm: ArmAnswer) -> Table:
         table.add_column(name, justify="right")
     table.add_column("n at 10–90%", justify="right")
     table.add_column("trials", justify="right")
+    is_tuned = any(one.tuned for one in arm.thresholds)
+    if is_tuned:
+        table.add_column("tuned")
     table.add_column("status")
     for one in arm.thresholds:
-        table.add_row(*_cells(one))
+        *cells, status = _cells(one)
+        table.add_row(*cells, *([setting(one.tuned)] if is_tuned else []), status)
     return table
+
+
+def setting(tuned: Mapping[str, Any]) -> str:
+    """Tuned fields as `ridge = 0.1, depth = 2`."""
+    return ", ".join(f"{name} = {value}" for name, value in tuned.items()) or "–"
 
 
 def _cells(found: FoundThreshold) -> list[str]:
@@ -165,6 +174,9 @@ def outline(plan: Outline) -> Iterator[RenderableType]:
             f"{arm.memory_bytes / 1e6:.2g}",
         )
     yield table
+    for arm in plan.arms:
+        if arm.chosen:
+            yield Text(_chosen(arm))
     most = "" if plan.is_exact else "at most "
     trials = f"{most}{plan.trials:,} trials" if plan.trials is not None else "trials without limit"
     seconds = f", {most}about {plan.seconds:,.0f} s" if plan.seconds is not None else ""
@@ -175,6 +187,13 @@ def outline(plan: Outline) -> Iterator[RenderableType]:
             f"rounds are too small for {plan.slots} slots; "
             f"search.round = {plan.round_that_fills} fills them"
         )
+
+
+def _chosen(arm: ArmOutline) -> str:
+    """What the search chooses in an arm."""
+    fields = "; ".join(f"{name} ({values})" for name, values in arm.chosen.items())
+    begun = f", {arm.settings} settings to begin with" if arm.settings > 1 else ""
+    return f"{arm.label}: the search chooses {fields}{begun}"
 
 
 def _reusable(plan: Outline) -> str:

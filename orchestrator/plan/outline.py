@@ -1,13 +1,14 @@
 """What would run: an experiment before anything is trained."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
 from orchestrator.domain.point import Point
 from orchestrator.plan.cost import FIRST_GUESS_S
+from orchestrator.plan.expansion import tuned
 from orchestrator.plan.reuse import Reusable
 from orchestrator.spec import Arm, ExperimentSpec
 
@@ -17,7 +18,9 @@ class ArmOutline:
     """One arm: its asked thresholds, the points n may take, and what a typical trial costs.
 
     A typical trial stands at the geometric middle of n at the middle (d, k). `seconds` assumes
-    `FIRST_GUESS_S` a nominal operation and is a guess until a pack has been measured.
+    `FIRST_GUESS_S` a nominal operation and is a guess until a pack has been measured; over the
+    `settings` that tuning begins with it is their mean. `chosen` maps the fields that the search
+    chooses to their values in words.
     """
 
     label: str
@@ -25,6 +28,8 @@ class ArmOutline:
     points: int
     seconds: float
     memory_bytes: float
+    settings: int = 1
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def outline(
     """What `spec` would run on that many slots, beside what the store has of it."""
     arms = tuple(_arm(spec, arm) for arm in spec.arms)
     is_grid = spec.search.kind == "grid"
-    points = sum(arm.points for arm in arms)
+    points = sum(arm.points * arm.settings for arm in arms)
     trials = points * spec.repeats if is_grid else spec.search.max_trials
     stored = None if reusable is None else _stored(spec, reusable)
     trained = trials if trials is None or not is_grid else trials - (stored or 0)
@@ -81,12 +86,17 @@ def _arm(spec: ExperimentSpec, arm: Arm) -> ArmOutline:
     asked = spec.asked(arm)
     middle = asked[len(asked) // 2]
     point = Point(d=middle.d, n=max(1, round(math.sqrt(middle.low * middle.high))), k=middle.k)
+    settings = spec.candidates(arm)
+    learners = [tuned(arm.target, arm.learner, setting)[1] for setting in settings]
+    values = {**spec.tune, **spec.search.fields}
     return ArmOutline(
         label=arm.label,
         thresholds=len(asked),
         points=_points(spec, arm),
-        seconds=FIRST_GUESS_S * arm.learner.work(point),
-        memory_bytes=arm.learner.memory_bytes(point),
+        seconds=FIRST_GUESS_S * math.fsum(one.work(point) for one in learners) / len(learners),
+        memory_bytes=max(one.memory_bytes(point) for one in learners),
+        settings=len(settings),
+        chosen={name: str(values[name]) for name in spec.tuned_fields(arm)},
     )
 
 

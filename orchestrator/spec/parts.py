@@ -149,6 +149,14 @@ class Tunable(Part):
         first, last = self.ends
         return tuple(dict.fromkeys([first, *(self.rounded(value) for value in inner), last]))
 
+    def __str__(self) -> str:
+        """The values in words."""
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices)
+        low, high = self.ends
+        log = ", log" if self.spacing == "log" else ""
+        return f"{number(float(low))} to {number(float(high))}{log}"
+
     def rounded(self, value: float) -> int | float:
         """The value as a person would write it."""
         return round(value) if self.whole else float(f"{value:.4g}")
