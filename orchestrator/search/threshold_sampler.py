@@ -1,32 +1,26 @@
 """`ThresholdSampler`: an Optuna sampler that finds thresholds instead of optima."""
 
-import hashlib
-import math
 import secrets
 import threading
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.inference.ladder import rungs
 from orchestrator.inference.threshold import Aim
 from orchestrator.search import planning
 from orchestrator.search.answers import ContextThreshold, Plan
+from orchestrator.search.chance import Chance
+from orchestrator.search.desk import Desk
 from orchestrator.search.grouping import ContextAtHand, ContextWork, Grouped, Grouping
-from orchestrator.search.handout import Asking, Designs
-from orchestrator.search.history import History, Reader, Spot
+from orchestrator.search.history import History
 from orchestrator.search.planning import Goal
-from orchestrator.search.slot import Slot
-from orchestrator.search.space import Context, Names, Range, common, levels, nearest, span
+from orchestrator.search.space import Context, Names, Range
 
 
 class ThresholdSampler(BaseSampler):
@@ -122,7 +116,7 @@ class ThresholdSampler(BaseSampler):
             if not 0.0 < value < 1.0:
                 raise ValueError(f"{name} is a probability between 0 and 1; got {value}")
         self._goal = Goal(level, confidence, tolerance, aim)
-        self._seed = secrets.randbits(63) if seed is None else seed
+        self._chance = Chance(secrets.randbits(63) if seed is None else seed)
         self._grouping = Grouping(self._names, work)
         self._asked: dict[Context, Range] = {
             tuple(where[name] for name in context): (low, high) for where, low, high in asked
@@ -132,7 +126,7 @@ class ThresholdSampler(BaseSampler):
     def _forget(self) -> None:
         """Start without memory of any study: it saves time and decides nothing."""
         self._lock = threading.RLock()
-        self._desks: WeakKeyDictionary[Study, tuple[Reader, Designs]] = WeakKeyDictionary()
+        self._desks: WeakKeyDictionary[Study, Desk] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is remembered of studies."""
@@ -147,22 +141,19 @@ class ThresholdSampler(BaseSampler):
     def thresholds(self, study: Study) -> list[ContextThreshold]:
         """Every asked threshold as the study stands, in the order in which values were offered."""
         with self._lock:
-            history = self._read(study)
+            history = self._desk(study).read(study)
             known = self._grouped(history)
             found = {
                 context: planning.posterior(group, self._goal).threshold(i)
                 for group, contexts in zip(known.groups, known.contexts, strict=True)
                 for i, context in enumerate(contexts)
             }
-            return [
-                ContextThreshold.at(self._names.params(context), found[context])
-                for context in history.asked()
-            ]
+        return [ContextThreshold.at(self._names.params(at), found[at]) for at in history.asked()]
 
     def is_settled(self, study: Study) -> bool:
         """Whether every asked threshold is known as well as was wanted."""
         with self._lock:
-            known = self._grouped(self._read(study))
+            known = self._grouped(self._desk(study).read(study))
             return all(planning.is_settled(group, self._goal) for group in known.groups)
 
     def plan(self, study: Study, trials: int, at_hand: ContextAtHand | None = None) -> list[Plan]:
@@ -172,10 +163,10 @@ class ThresholdSampler(BaseSampler):
         of the next trials at a context and n cost nothing, as their outcomes are stored already.
         """
         with self._lock:
-            known = self._grouped(self._read(study), at_hand)
+            known = self._grouped(self._desk(study).read(study), at_hand)
             planned = planning.plan(known.groups, trials, self._goal)
-            spots = [(*known.spot(group, choice), choice.repeats) for group, choice in planned]
-            return [Plan(self._names.params(context), n, repeats) for context, n, repeats in spots]
+        spots = [(*known.spot(group, choice), choice.repeats) for group, choice in planned]
+        return [Plan(self._names.params(context), n, repeats) for context, n, repeats in spots]
 
     # optuna's sampler
 
@@ -206,11 +197,11 @@ class ThresholdSampler(BaseSampler):
         """A context value, n for the trial's context, or a random value of any other parameter."""
         if param_name in self._names.context:
             with self._lock:
-                return self._suggest_context(study, trial, param_name, param_distribution)
+                return self._desk(study).context(study, trial, param_name, param_distribution)
         if param_name == self._names.n:
             with self._lock:
-                return self._suggest_n(study, trial, param_distribution)
-        generator = RandomSampler(seed=self._stream(trial.number, param_name))
+                return self._desk(study).n(study, trial, param_distribution)
+        generator = RandomSampler(seed=self._chance.number(trial.number, param_name))
         return generator.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
@@ -226,99 +217,11 @@ class ThresholdSampler(BaseSampler):
                 "such as float(accuracy > 0.95)"
             )
 
-    # decisions
-
-    def _suggest_context(
-        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
-    ) -> Any:
-        offered, place = levels(distribution), self._names.context.index(name)
-        slot = Slot.of(trial.system_attrs)
-        if slot and self._names.reaches(slot.context, trial.params, name, offered):
-            return slot.context[place]
-        history = self._read(study, trial, name, distribution)
-        allowed = {
-            context: ends
-            for context, ends in history.asked().items()
-            if self._names.reaches(context, trial.params, name, offered)
-        }
-        if not allowed:  # no range of n is known yet, so contexts take turns
-            return offered[(self._stream(0, name) + trial.number) % len(offered)]
-        context, _ = self._decide(study, trial, history, allowed)
-        return context[place]
-
-    def _suggest_n(self, study: Study, trial: FrozenTrial, distribution: BaseDistribution) -> Any:
-        ends = span(distribution)
-        context = self._names.context_of(trial.params)
-        if context is None:
-            warnings.warn(
-                f"{self._names.n!r} was suggested before {list(self._names.context)}; it is drawn "
-                "at random. Suggest the context first.",
-                stacklevel=2,
-            )
-            return nearest(distribution, self._random_rung(ends, trial.number))
-        ends = common(ends, self._asked.get(context, ends))
-        slot = Slot.of(trial.system_attrs)
-        if slot and slot.serves(context, ends):
-            return nearest(distribution, slot.n)
-        history = self._read(study, trial, self._names.n, distribution)
-        _, n = self._decide(study, trial, history, {context: ends})
-        return nearest(distribution, n)
-
-    def _decide(
-        self, study: Study, trial: FrozenTrial, history: History, allowed: Mapping[Context, Range]
-    ) -> Spot:
-        """The next context, one of `allowed`, and n for a trial, which keeps its slot."""
-        asking = Asking(trial.number, self._names.chosen(trial.params))
-        slot = self._desk(study)[1].next(history, allowed, asking)
-        if slot is None:
-            return self._elsewhere(history, allowed, trial.number)
-        if self._names.n not in {**trial.params, **trial.system_attrs.get("fixed_params", {})}:
-            slot.keep(study, trial)
-        return slot.context, slot.n
-
-    def _elsewhere(self, history: History, allowed: Mapping[Context, Range], number: int) -> Spot:
-        """A rung at random in the allowed context tried least: nothing is left to decide."""
-        tried = Counter(context for context, _ in history.pending())
-        tried.update({context: len(counted) for context, counted in history.counted.items()})
-        context = min(allowed, key=lambda context: tried[context])
-        return context, self._random_rung(allowed[context], number)
-
-    # the study
-
-    def _desk(self, study: Study) -> tuple[Reader, Designs]:
+    def _desk(self, study: Study) -> Desk:
         if study not in self._desks:
-            reader, designs = Reader(self._names, self._asked), Designs(self._grouping, self._goal)
-            self._desks[study] = reader, designs
+            self._desks[study] = Desk(self._goal, self._grouping, self._asked, self._chance)
         return self._desks[study]
-
-    def _read(
-        self,
-        study: Study,
-        trial: FrozenTrial | None = None,
-        name: str = "",
-        distribution: BaseDistribution | None = None,
-    ) -> History:
-        """The study as it stands, for a trial that is offered a parameter, if one is."""
-        trials = study.get_trials(deepcopy=False)
-        if trial is None or distribution is None:
-            return self._desk(study)[0].read(trials)
-        history = self._desk(study)[0].read(trials, but=trial.number)
-        offered = {**trial.distributions, name: distribution}
-        history.offers.note(trial.number, trial.params, offered, now=True)
-        return history
 
     def _grouped(self, history: History, at_hand: ContextAtHand | None = None) -> Grouped:
         grouping = replace(self._grouping, at_hand=at_hand)
         return grouping.of(history, history.asked(), history.pending())
-
-    # randomness: of the seed, the trial and the purpose, and of nothing else
-
-    def _stream(self, number: int, purpose: str) -> int:
-        text = f"{self._seed}/{number}/{purpose}".encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")
-
-    def _random_rung(self, ends: Range, number: int) -> int:
-        ladder = rungs(*ends)
-        unit = np.random.default_rng(self._stream(number, "rung")).random()
-        log_n = math.log(ends[0]) + unit * math.log(ends[1] / ends[0])
-        return int(ladder[np.abs(np.log(ladder) - log_n).argmin()])

@@ -170,7 +170,7 @@ def test_a_range_that_moves_between_calls_is_kept_to_and_asked_as_a_union():
         trial.suggest_categorical("d", [10])
         assert low <= trial.suggest_int("n", low, high) <= high
         study.tell(trial, 1.0)
-    assert study.sampler._read(study).asked() == {(10,): (5, 100)}
+    assert study.sampler._desk(study).read(study).asked() == {(10,): (5, 100)}
 
 
 def test_n_suggested_before_its_context_is_drawn_from_the_ladder_with_a_warning():
@@ -210,11 +210,11 @@ def test_failed_and_pruned_trials_are_gaps(end):
 def test_enqueued_points_are_pending_until_they_run():
     study = a_study()
     study.enqueue_trial({"d": 20, "n": 33})
-    history = study.sampler._read(study)
+    history = study.sampler._desk(study).read(study)
     assert history.pending() == {((20,), 33): 1}
     study.optimize(an_objective(), n_trials=1)
     assert points(study) == [(20, 33)]
-    assert not study.sampler._read(study).pending()
+    assert not study.sampler._desk(study).read(study).pending()
 
 
 def test_a_block_of_repeats_counts_as_many_outcomes():
