@@ -17,11 +17,13 @@ from orchestrator.domain.point import Point
 from orchestrator.inference.best import Best, best, is_settled
 from orchestrator.inference.comparison import exponent_gaps, ratios
 from orchestrator.inference.law import Laws, laws_of, laws_of_intervals
+from orchestrator.inference.outlook import Prospect, prospect
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.psychometric import fit
 from orchestrator.inference.threshold import Asked, Law, Tally, Threshold
 from orchestrator.plan.asks import ArmTally
 from orchestrator.spec import Arm, ExperimentSpec
+from orchestrator.spec.parts import Search
 from orchestrator.spec.tuning import MOST_SETTINGS
 
 MOST_FITTED = 24
@@ -93,6 +95,7 @@ class FoundThreshold:
     theory_kind: str | None = None
     theory_source: str | None = None
     tuned: Mapping[str, Any] = field(default_factory=dict)
+    prospect: Prospect | None = None
     rivals: tuple[Rival, ...] = ()
 
 
@@ -146,6 +149,7 @@ class Answer:
     started: float | None = None
     ended: float | None = None
     rows: tuple[TrialRow, ...] = ()
+    search: Search | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ def answer(spec: ExperimentSpec, heading: Heading, rows: Sequence[TrialRow]) -> 
         started=heading.started,
         ended=heading.ended,
         rows=tuple(sorted(rows, key=lambda row: (row.arm, row.point.d, row.point.k, row.point.n))),
+        search=spec.search,
     )
 
 
@@ -229,6 +234,7 @@ def _thresholds(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> lis
                 theory_kind=theory.kind if theory else None,
                 theory_source=theory.source if theory else None,
                 tuned=settings[chosen][0],
+                prospect=prospect(posteriors, index) if spec.search.kind == "threshold" else None,
                 rivals=_rivals([setting for setting, _ in settings], posteriors, index, answer),
             )
         )

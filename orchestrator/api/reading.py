@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.answer import Answer, Heading, TrialRow, answer
 from orchestrator.api.places import Place
 from orchestrator.domain.plugin import load_source
+from orchestrator.ending import ending
 from orchestrator.errors import (
     RequestError,
     UnknownSweep,
@@ -56,7 +57,8 @@ class Standing:
     """Where a sweep stands: its record, trials by state, rounds, and what MLflow has not heard.
 
     `source` is `ledger`, or `mlflow` where the ledger cannot be reached: MLflow knows settled
-    trials only, neither rounds nor what it has not been told, which are then None.
+    trials only, neither rounds nor what it has not been told, which are then None. `ending` says
+    what ended a threshold search, or what is open in it, and what more trials would bring.
     """
 
     record: SweepRecord
@@ -64,6 +66,7 @@ class Standing:
     source: str
     rounds: int | None
     lag: int | None
+    ending: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; format 1."""
@@ -77,6 +80,7 @@ class Standing:
             "rounds": self.rounds,
             "mirror_lag": self.lag,
             "source": self.source,
+            "ending": list(self.ending),
         }
 
 
@@ -93,7 +97,15 @@ def standing(sweep: str, place: Place | None = None) -> Standing:
         source=reader.source,
         rounds=max((member.round for member in members), default=-1) + 1 if is_whole else None,
         lag=reader.lag(record.id) if is_whole else None,
+        ending=_ending(record, members),
     )
+
+
+def _ending(record: SweepRecord, members: Sequence[Member]) -> tuple[str, ...]:
+    spec = spec_of(record)
+    if spec.search.kind != "threshold":  # nothing to say, and a grid's trials may be millions
+        return ()
+    return tuple(ending(found_of(spec, record, members, record.status, record.stopped_by)))
 
 
 def explain(sweep: str, trial: str | None = None, place: Place | None = None) -> list[str]:

@@ -13,6 +13,7 @@ from rich.text import Text
 from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
 from orchestrator.api import Standing
 from orchestrator.domain.plugin import Plugin
+from orchestrator.ending import ending
 from orchestrator.inference.threshold import Law
 from orchestrator.plan.outline import ArmOutline, Outline
 from orchestrator.ports import SweepRecord
@@ -98,7 +99,7 @@ def _cells(found: FoundThreshold) -> list[str]:
         f"{ratio:.3f}" if ratio else "–",
         n10_n90,
         f"{one.trials}{gaps}",
-        STATUS_WORDS[one.status],
+        STATUS_WORDS[one.status] + (", interval widened for gaps" if one.widened else ""),
     ]
 
 
@@ -151,9 +152,11 @@ def _comparison(comparison: Comparison, found: Answer) -> Iterator[RenderableTyp
 def closing(found: Answer, place: str, seconds: float) -> Text:
     """What to do next."""
     gaps = f", {found.gaps} gaps" if found.gaps else ""
-    stopped = f", stopped by {found.stopped_by}" if found.stopped_by else ""
+    sentences = ending(found)
+    stopped = f", stopped by {found.stopped_by}" if found.stopped_by and not sentences else ""
     return Text(
-        f"{found.finished_trials} trials{gaps} in {seconds:.0f} s{stopped}\n"
+        "".join(f"{one}\n" for one in sentences)
+        + f"{found.finished_trials} trials{gaps} in {seconds:.0f} s{stopped}\n"
         f"page:  phasefront report {found.sweep} -o {found.name}.html{place}\n"
         f"runs:  phasefront ui{place}"
     )
@@ -246,7 +249,8 @@ def standing(one: Standing) -> RenderableType:
         f"{record.name} ({record.id}): {record.status}{stopped}\n"
         f"started {_when(record.started)}\n"
         f"trials: {states or 'none yet'}{rounds}\n"
-        f"{lag}"
+        + "".join(f"{sentence}\n" for sentence in one.ending)
+        + lag
     )
 
 

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.answer import Answer
+from orchestrator.ending import ending
 from orchestrator.report import tables, words
 from orchestrator.report.marks import OKABE_ITO, ON_DARK
 from orchestrator.report.pictures import pictures
@@ -85,6 +86,7 @@ def page(answer: Answer) -> str:
             answer=answer,
             words=words,
             summary=tables.summary(answer),
+            ending=ending(answer),
             stopped_by=STOPPED_BY.get(answer.stopped_by or "", ""),
             arms=[tables.arm_table(arm, index) for index, arm in enumerate(answer.arms)],
             comparisons=[tables.comparison_table(answer, one) for one in answer.comparisons],

@@ -92,7 +92,8 @@ def interval(threshold: Threshold) -> str:
     """The interval of a threshold; a one-sided bound is already said by `n_star`."""
     if threshold.n_star is None and (threshold.low is None or threshold.high is None):
         return "one-sided" if (threshold.low, threshold.high) != (None, None) else UNKNOWN
-    return between(threshold.low, threshold.high)
+    ends = between(threshold.low, threshold.high)
+    return f"{ends}, widened for gaps" if threshold.widened else ends
 
 
 def exponent(value: Interval) -> str:

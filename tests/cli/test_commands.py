@@ -104,6 +104,9 @@ def test_running_an_answered_file_again_trains_nothing(phasefront: Command, stor
     status, out, _ = phasefront("run", file, "--store", store, "--in-process")
     assert status == 0
     assert "theory" in out
+    ended = "Stopped by tolerance; all 2 thresholds are settled at"
+    assert ended in out
+    assert ended in phasefront("status", "tiny", "--store", store)[1]
     assert phasefront("status", "tiny", "--store", store, "--format", "json")[1] == before
 
 

@@ -50,6 +50,11 @@ def test_an_interval_without_an_estimate_is_still_told():
     assert words.interval(a_threshold("undecided")) == "not known"
 
 
+def test_an_interval_that_gaps_widened_says_so():
+    widened = replace(a_threshold("found", 45.9, 44.0, 48.0), widened=True)
+    assert words.interval(widened) == "44.0 to 48.0, widened for gaps"
+
+
 def a_law_of(family, exponents):
     values = {name: Interval(value, value - 0.1, value + 0.1) for name, value in exponents.items()}
     return Law(family, values, {family: 0.97, "constant": 0.03}, decisive=True)
