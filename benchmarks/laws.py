@@ -1,9 +1,10 @@
 """Laws from simulated outcomes beside the goals: do intervals cover, are families named rightly?
 
 A problem is a law drawn at random from one family, thresholds that follow it (and stray by
-`--scatter` nats), logistic success curves whose slope grows with d, and 0/1 outcomes: 12 to 24 near
-each threshold, or with `--search` those that the adaptive search asks for. The outcomes alone go to
-`psychometric.fit` and `laws_of`, as in a sweep.
+`--scatter` nats), success curves of one form drawn from the model's own (link and lapses) whose
+slope grows with d, and 0/1 outcomes: 12 to 24 near each threshold, or with `--search` those that
+the adaptive search asks for. The outcomes alone go to `psychometric.fit` and `laws_of`, as in a
+sweep.
 
 covered   share of 95% intervals of the true family's exponents that contain the truth
 width     their median width
@@ -23,12 +24,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln
+from scipy.special import gammaln
 from scipy.stats import binom
 
 from orchestrator.inference import design, psychometric
 from orchestrator.inference.ladder import rungs
 from orchestrator.inference.law import laws_of
+from orchestrator.inference.link import FORMS, Form, chances
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Asked, Choice, Tally
 
@@ -106,6 +108,7 @@ class Problem:
     exponents: Exponents
     asked: tuple[Asked, ...]
     log_n_star: Array
+    form: Form
     slopes: Array
     beyond: tuple[int, int, float]
     """A (d, k) that is not asked, and log n_star there."""
@@ -114,7 +117,7 @@ class Problem:
     def success(self, place: int, n: int | Array) -> Array:
         """Chance of success at the place-th threshold."""
         at = self.slopes[place] * (np.log(n) - self.log_n_star[place])
-        return np.asarray(expit(at))
+        return chances(self.form, LEVEL, np.asarray(at))[0]
 
 
 def a_problem(row: int, seed: int, scatter: float) -> Problem:
@@ -136,9 +139,11 @@ def a_problem(row: int, seed: int, scatter: float) -> Problem:
         )
         for cell, m in zip(cells, log_n_star, strict=True)
     )
+    weights = np.array([form.weight for form in FORMS])
+    form = FORMS[rng.choice(len(FORMS), p=weights / weights.sum())]
     slopes = steepness * (d / np.exp(np.log(d).mean())) ** sharpening
     beyond = (far, middle, truth + rng.normal(0, scatter))
-    return Problem(family, exponents, asked, log_n_star, slopes, beyond, rng)
+    return Problem(family, exponents, asked, log_n_star, form, slopes, beyond, rng)
 
 
 def fixed(problem: Problem) -> list[Tally]:

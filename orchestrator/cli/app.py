@@ -13,7 +13,7 @@ from rich.console import Console
 
 from orchestrator import api
 from orchestrator.answer import Answer, as_json
-from orchestrator.cli import tables
+from orchestrator.cli import laws, tables
 from orchestrator.cli.live import Live
 from orchestrator.cli.serving import served
 from orchestrator.cli.signals import Signals
@@ -207,11 +207,24 @@ def status(
 
 @app.command()
 def thresholds(
-    sweep: SweepName, store: Store = None, ledger: Ledger = None, shown: Shown = Format.TABLE
+    sweep: SweepName,
+    store: Store = None,
+    ledger: Ledger = None,
+    predict: Annotated[
+        list[str] | None,
+        typer.Option(help="d=400,k=20: what the law says of a threshold not run; repeatable"),
+    ] = None,
+    shown: Shown = Format.TABLE,
 ) -> None:
     """The table of thresholds and laws found so far."""
     api.load_plugins()
-    _show(api.open_sweep(sweep, api.Place.chosen(store, ledger)), shown)
+    if predict and shown is Format.JSON:
+        raise RequestError("--predict is printed for people; in Python: arm.law.predict(d, k)")
+    found = api.open_sweep(sweep, api.Place.chosen(store, ledger))
+    places = [laws.place(words, found) for words in predict or []]
+    _show(found, shown)
+    for line in laws.predictions(found, places):
+        out.print(line, soft_wrap=True, markup=False)
 
 
 @app.command()

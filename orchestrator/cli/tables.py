@@ -10,11 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
+from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
 from orchestrator.api import Standing
+from orchestrator.cli import laws
+from orchestrator.cli.figures import interval, number
 from orchestrator.domain.plugin import Plugin
 from orchestrator.ending import ending
-from orchestrator.inference.threshold import Law
 from orchestrator.plan.outline import ArmOutline, Outline
 from orchestrator.ports import SweepRecord
 from orchestrator.spec import ExperimentSpec
@@ -27,13 +28,6 @@ STATUS_WORDS = {
     "not_monotone": "success falls again as n grows",
     "undecided": "undecided",
 }
-
-
-def number(value: float | None) -> str:
-    """Four significant digits for people; a dash where it is not known."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def opening(spec: ExperimentSpec) -> Text:
@@ -51,9 +45,9 @@ def thresholds(found: Answer) -> Iterator[RenderableType]:
     for arm in found.arms:
         yield Text(arm.label, style="bold")
         yield _arm_table(arm)
-        yield Text(law_sentence(arm))
+        yield Text(laws.sentence(arm))
     for comparison in found.comparisons:
-        yield from _comparison(comparison, found)
+        yield from laws.comparison(comparison, found)
 
 
 def _arm_table(arm: ArmAnswer) -> Table:
@@ -101,52 +95,6 @@ def _cells(found: FoundThreshold) -> list[str]:
         f"{one.trials}{gaps}",
         STATUS_WORDS[one.status] + (", interval widened for gaps" if one.widened else ""),
     ]
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval, or the bound that is known."""
-    if low is None and high is None:
-        return "–"
-    if high is None:
-        return f"> {number(low)}"
-    if low is None:
-        return f"< {number(high)}"
-    return f"{number(low)} – {number(high)}"
-
-
-def law_sentence(arm: ArmAnswer) -> str:
-    """The law of one arm in one line."""
-    law = arm.law
-    if law is None:
-        return "law: fewer than three thresholds stand\n"
-    weight = law.weights.get(law.family, 0.0)
-    firm = "the data prefer it clearly" if law.decisive else "the data do not decide the family"
-    words = f"law: {law.family} {_exponents(law)}; {firm} (weight {weight:.2f})\n"
-    if law.family != "power" and arm.power is not None:
-        words += f"     as a power over this range: {_exponents(arm.power)}\n"
-    return words
-
-
-def _exponents(law: Law) -> str:
-    return ", ".join(
-        f"{letter}^{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
-        for letter, one in law.exponents.items()
-    )
-
-
-def _comparison(comparison: Comparison, found: Answer) -> Iterator[RenderableType]:
-    first, second = found.arms[comparison.first].label, found.arms[comparison.second].label
-    if comparison.ratios:
-        yield Text(f"{first} over {second}", style="bold")
-        table = Table(box=box.SIMPLE_HEAD)
-        for name in ("d", "k", "ratio of n_star", "interval"):
-            table.add_column(name, justify="right")
-        for d, k, ratio, low, high in comparison.ratios:
-            table.add_row(str(d), str(k), f"{ratio:.3f}", f"{low:.3f} – {high:.3f}")
-        yield table
-    for letter, gap, low, high in comparison.exponent_gaps:
-        between = f"{first} minus {second}"
-        yield Text(f"apparent exponent of {letter}, {between}: {gap:.2f} [{low:.2f}, {high:.2f}]")
 
 
 def closing(found: Answer, place: str, seconds: float) -> Text:

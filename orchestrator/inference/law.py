@@ -15,6 +15,7 @@ from orchestrator.inference.laws.families import forms, varying
 from orchestrator.inference.laws.fit import Fit, mixed
 from orchestrator.inference.laws.intervals import observed, regressed
 from orchestrator.inference.laws.outcomes import Outcomes, fitted
+from orchestrator.inference.laws.scatter import SCALE
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Interval, Law, Threshold
 
@@ -27,9 +28,9 @@ DECISIVE = 0.95
 """Weight from which one family stands out: odds of 19 to 1 against all others together, about
 where Kass & Raftery (1995, J. Am. Stat. Assoc. 90:773) begin to call evidence strong."""
 
-NEARLY_ALL = 0.9
-"""Share of an exponent's width that scatter about the law makes where more trials are in vain:
-thresholds known exactly would take away the rest. Chosen by hand."""
+FINER = 0.5
+"""Thresholds known to this share of what they scatter about the law pin exponents as well as they
+ever will: knowing them exactly would narrow intervals by a tenth. Chosen by hand."""
 
 USED = ("found", "above_range", "below_range")
 """Thresholds that outcomes speak of, if only to say on which side of the range they lie: leaving
@@ -158,30 +159,26 @@ def fit_law(
 
 def exponents_settled(posterior: Posterior, tolerance: float) -> bool:
     """Whether every apparent exponent is known to `tolerance`, half the width of its interval, or
-    as well as these (d, k) allow: where scatter about the law makes nearly all of that width, more
-    trials would not narrow it.
+    as well as these (d, k) allow: thresholds are known much better than they scatter about the law.
 
     No threshold may be undecided. Where fewer than three are found there is no exponent, and all
     thresholds have to be settled.
     """
     everything = range(len(posterior.asked))
     judged = [posterior.threshold(i) for i in everything]
-    if sum(one.status == "found" for one in judged) < FEWEST:
+    found = [i for i in everything if judged[i].status == "found"]
+    if len(found) < FEWEST:
         return all(posterior.settled(i) for i in everything)
     if any(one.status == "undecided" and not posterior.settled(i) for i, one in enumerate(judged)):
         return False
     outcomes = Outcomes.of(posterior, [i for i in everything if judged[i].status in USED])
     families = {form.family: form for form in forms(outcomes.d, outcomes.k)}
     power = fitted(outcomes, families["power"])
-    least = power.scatter_alone(outcomes.d, outcomes.k, posterior.confidence)
-    return all(
-        _width(one) <= 2 * tolerance or _width(least[name]) >= NEARLY_ALL * _width(one)
-        for name, one in power.exponents(posterior.confidence).items()
-    )
-
-
-def _width(one: Interval) -> float:
-    return one.high - one.low
+    exponents = power.exponents(posterior.confidence).values()
+    if all(one.high - one.low <= 2 * tolerance for one in exponents):
+        return True
+    roughest = max(posterior.log_n_star(i)[1] for i in found)
+    return roughest <= FINER * max(power.least_scatter(), SCALE)
 
 
 def _places(found: Sequence[Threshold]) -> tuple[Array, Array]:

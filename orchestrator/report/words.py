@@ -31,6 +31,7 @@ EXPLAINED: Mapping[str, str] = {
 FAMILIES: Mapping[str, str] = {
     "power": "power law",
     "power_log": "power law times log d",
+    "power_in_k": "power of d with k in the exponent",
     "binomial": "power of the binomial coefficient C(d,k)",
     "exponential": "exponential law",
     "constant": "constant, the same at every point",
@@ -128,7 +129,8 @@ def terms(law: Law) -> list[Term]:
     powers = {name: exponent_value(one.value) for name, one in law.exponents.items()}
     if law.family == "exponential":
         return [Term("e", " + ".join(f"{value} {name}" for name, value in powers.items()))]
-    factors = [Term(name, value) for name, value in powers.items()]
+    bases = {name: f"({name})" if "^" in name else name for name in powers}
+    factors = [Term(bases[name], value) for name, value in powers.items()]
     if law.family == "power_log":
         return [*factors, Term("log d")]
     return factors if law.family in FAMILIES else [Term(law.family), *factors]

@@ -5,7 +5,7 @@ law, and, where outcomes are fitted, one form of the success curve.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +77,11 @@ class Fit:
             for name, unit in zip(self.form.names, units, strict=True)
         }
 
-    def scatter_alone(self, d: Array, k: Array, confidence: float) -> dict[str, Interval]:
-        """Each exponent with the interval it would have were thresholds at d, k known exactly."""
-        basis = self.form.basis(d, k)
-        variance = self.scatters[:, None, None] ** 2 * np.linalg.inv(basis.T @ basis)
-        centre = np.broadcast_to(self.weights @ self.means, self.means.shape)
-        return replace(self, means=centre, covariances=variance).exponents(confidence)
+    def least_scatter(self) -> float:
+        """Nats by which thresholds stray from the law at least: its 10% quantile."""
+        order = np.argsort(self.scatters, kind="stable")
+        place = int(np.searchsorted(np.cumsum(self.weights[order]), 0.1))
+        return float(self.scatters[order][min(place, len(order) - 1)])
 
     def prefactor(self, confidence: float) -> Interval:
         """n_star where every column is 0."""
