@@ -51,9 +51,9 @@ def run(
     """Answer an experiment, from where it stands if it was begun before.
 
     Raises `SpecError`, `RequestError` (GPUs or packages are missing), `SweepInUse`,
-    `LedgerUnreachable`, `TrackerUnreachable` and `ClusterUnreachable` before anything is written or started;
-    `Interrupted` when asked to stop; `EveryTrialFailed` when the first trials all fail alike. What
-    was committed is always kept.
+    `LedgerUnreachable`, `TrackerUnreachable` and `ClusterUnreachable` before anything is written or
+    started; `Interrupted` when asked to stop; `EveryTrialFailed` when the first trials all fail
+    alike. What was committed is always kept.
     """
     if not isinstance(spec, ExperimentSpec):
         path, spec = Path(spec), load(Path(spec))
