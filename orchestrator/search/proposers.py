@@ -24,7 +24,7 @@ def proposer_for(spec: ExperimentSpec, reusable: Sequence[Reusable] = ()) -> Pro
         case "sobol":
             return SobolProposer(spec)
         case "threshold":
-            return TunedProposer(spec) if spec.tune else ThresholdProposer(spec, reusable)
+            return (TunedProposer if spec.tune else ThresholdProposer)(spec, reusable)
         case "optuna":
             return OptunaProposer(spec)
 

@@ -32,7 +32,7 @@ from orchestrator.inference import best, design, psychometric
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Asked, Choice, Tally
 from orchestrator.search import planning
-from orchestrator.search.planning import Goal, Group, Work
+from orchestrator.search.planning import AtHand, Goal, Group, Work
 
 Array = NDArray[np.float64]
 
@@ -66,6 +66,7 @@ class Runner:
     tallies: tuple[Tally, ...]
     pending: tuple[Choice, ...]
     work: Work = planning.equal_work
+    at_hand: AtHand | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ def choose(race: Race, trials: int) -> list[tuple[int, Choice]]:
         return []
     if len(race.runners) == 1:
         runner = race.runners[0]
-        group = Group(race.asked, runner.tallies, runner.pending, runner.work)
+        group = Group(
+            race.asked, runner.tallies, runner.pending, runner.work, at_hand=runner.at_hand
+        )
         return [(0, choice) for choice in planning.choose(group, trials, race.goal)]
     shares = _shares(race, open_cells)
     entries = {
@@ -207,6 +210,7 @@ class _Entry:
             trials=trials,
             work=self.runner.work,
             tolerance=self.goal.tolerance,
+            at_hand=self.runner.at_hand,
         )
 
 

@@ -1,8 +1,6 @@
 """Threshold search: rounds of trials where they tell most about n_star."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -12,6 +10,7 @@ from optuna.trial import TrialState, create_trial
 from orchestrator.domain.point import Point
 from orchestrator.plan.reuse import Reusable, Stock
 from orchestrator.ports import ArmTally, Ask, StoppedBy
+from orchestrator.search.budget import Budget
 from orchestrator.search.studies import unannounced
 from orchestrator.search.threshold_sampler import ThresholdSampler
 from orchestrator.spec import ExperimentSpec
@@ -62,47 +61,24 @@ class ThresholdProposer:
         self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
     ) -> list[Ask]:
         """The next round; empty when every threshold is settled or `max_trials` are asked."""
-        asked, left = _asked(tallies, pending), self._left(tallies, pending)
-        if left < 1 and not self._stock:
+        budget = Budget.after(self._spec.search, self._stock, tallies, pending)
+        if budget.round < 1:
             return []
 
         def at_hand(context: Mapping[str, Any], n: int) -> int:
-            arm, point = self._place(context, n)
-            return self._stock.at_hand(arm, point, asked[arm, point])
+            return budget.at_hand(*self._place(context, n), {})
 
-        trials = min(self._spec.search.round, left or self._spec.search.round)
-        plans = self._sampler.plan(self._study(tallies, pending), trials, at_hand)
-        asks = [Ask(*self._place(plan.context, plan.n), plan.repeats) for plan in plans]
-        return self._within(left, asks, asked)
+        plans = self._sampler.plan(self._study(tallies, pending), budget.round, at_hand)
+        return budget.within(
+            [Ask(*self._place(plan.context, plan.n), plan.repeats) for plan in plans]
+        )
 
     def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
         """`tolerance` when what was aimed at is settled, else `max_trials` when spent."""
         if self._sampler.is_settled(self._study(tallies, [])):
             return "tolerance"
-        return "max_trials" if self._left(tallies, []) < 1 else None
-
-    def _left(self, tallies: Sequence[ArmTally], pending: Sequence[Ask]) -> int:
-        """Trials that may still be asked."""
-        most = self._spec.search.max_trials
-        if most is None:
-            return self._spec.search.round
-        asked = _asked(tallies, pending)
-        return max(0, most - sum(self._stock.cost(*at, 0, count) for at, count in asked.items()))
-
-    def _within(
-        self, left: int, asks: Sequence[Ask], asked: Mapping[tuple[int, Point], int]
-    ) -> list[Ask]:
-        """The asks, cut where they would train more than `left` trials."""
-        kept = []
-        for ask in asks:
-            place, first = (ask.arm, ask.point), asked[ask.arm, ask.point]
-            repeats = ask.repeats
-            while repeats and self._stock.cost(*place, first, repeats) > left:
-                repeats -= 1
-            left -= self._stock.cost(*place, first, repeats)
-            if repeats:
-                kept.append(replace(ask, repeats=repeats))
-        return kept
+        left = Budget.after(self._spec.search, self._stock, tallies, []).left
+        return "max_trials" if left < 1 else None
 
     def _place(self, context: Mapping[str, Any], n: int) -> tuple[int, Point]:
         return self._arms.index(context["arm"]), Point(d=context["d"], n=n, k=context["k"])
@@ -147,13 +123,3 @@ class ThresholdProposer:
                 user_attrs=dict(attrs),
             )
         )
-
-
-def _asked(tallies: Sequence[ArmTally], pending: Sequence[Ask]) -> Counter[tuple[int, Point]]:
-    """How many trials of each point were asked for: their repeat numbers go on from there."""
-    asked: Counter[tuple[int, Point]] = Counter()
-    for tally in tallies:
-        asked[tally.arm, tally.point] += tally.trials + tally.gaps
-    for ask in pending:
-        asked[ask.arm, ask.point] += ask.repeats
-    return asked

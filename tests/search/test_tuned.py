@@ -8,6 +8,7 @@ from orchestrator.api.reading import rows_of
 from orchestrator.domain.point import Point
 from orchestrator.errors import Interrupted
 from orchestrator.inference.threshold import Tally
+from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import ArmTally, Ask
 from orchestrator.search import proposer_for
 from orchestrator.search.planning import Goal
@@ -121,6 +122,20 @@ def test_max_trials_are_never_exceeded():
     spec = tuned(search={"kind": "threshold", "tolerance": 0.2, "max_trials": 70})
     asks = [ask for asks in rounds_of(answered(spec), spec) for ask in asks]
     assert sum(ask.repeats for ask in asks) == 70
+
+
+def test_trials_that_the_store_has_are_no_part_of_max_trials_and_are_asked_for():
+    spec = tuned(search={"kind": "threshold", "max_trials": 12})
+    point, setting = Point(d=10, n=45), {"step": 0.1}
+    stored = [Reusable(0, point, tuple(range(30)), setting)]
+    tallies = [
+        ArmTally(0, point, 4, 8, tuned=setting),
+        ArmTally(0, Point(d=30, n=120), 6, 12, tuned={"step": 0.03}),
+    ]
+    (ask,) = proposer_for(spec, stored).propose(2, tallies, [])
+    assert (ask.point, ask.tuned) == (point, setting)
+    assert 0 < ask.repeats <= 22
+    assert proposer_for(spec).propose(2, tallies, []) == []
 
 
 def test_an_arm_without_a_tuned_field_is_searched_beside_one_that_has_it():
