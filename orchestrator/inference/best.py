@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.threshold import Threshold
+from orchestrator.inference.threshold import Status, Threshold
 from orchestrator.inference.verdict import in_one_step
 
 BARRED = ("not_sharp", "not_monotone")
@@ -52,8 +52,7 @@ def best(posteriors: Sequence[Posterior], i: int) -> Best:
     entered = [h for h, one in enumerate(found) if one.status not in BARRED]
     below = [h for h in entered if found[h].status == "below_range"]
     if below:
-        chosen = min(below, key=lambda h: found[h].high or math.inf)
-        return Best(found[chosen], chosen, tuple(below))
+        return _below(posteriors, i, found, entered, below)
     located = [h for h in entered if found[h].status == "found"] or [
         h for h in entered if found[h].status == "undecided" and found[h].trials
     ]
@@ -79,6 +78,23 @@ def is_settled(posteriors: Sequence[Posterior], i: int) -> bool:
         return one.status != "undecided"
     wide = one.high - one.low > 2 * posteriors[answer.chosen].tolerance * one.n_star
     return not wide or in_one_step(one.low, one.high)
+
+
+def _below(
+    posteriors: Sequence[Posterior],
+    i: int,
+    found: Sequence[Threshold],
+    entered: Sequence[int],
+    below: Sequence[int],
+) -> Best:
+    """Below the range, if that holds for one setting however many were looked at (Bonferroni)."""
+    doubt = (1 - posteriors[0].confidence) / len(entered)
+    highs = {h: math.exp(posteriors[h].quantile(i, 1 - doubt)) for h in below}
+    chosen = min(below, key=lambda h: highs[h])
+    is_sure = highs[chosen] <= posteriors[chosen].asked[i].low
+    status: Status = "below_range" if is_sure else "undecided"
+    answer = replace(found[chosen], status=status, high=highs[chosen])
+    return Best(answer, chosen, tuple(below) if is_sure else tuple(entered))
 
 
 def _located(

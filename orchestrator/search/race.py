@@ -178,7 +178,7 @@ def _shares(race: Race, open_cells: Sequence[int]) -> Array:
     for column, i in enumerate(open_cells):
         chosen = best.best(posteriors, i).chosen
         if shares[chosen, column] < 1 and fitted(
-            race.asked, race.runners[chosen].tallies, _closer(race.goal)
+            race.asked, race.runners[chosen].tallies, _closer(race)
         ).settled(i):
             shares[chosen, column] = 0.0  # only its rivals hold the interval open
     return shares
@@ -224,17 +224,21 @@ def _entry(race: Race, h: int, open_cells: Sequence[int], shares: Array) -> _Ent
     )
     if not asked:
         return None
-    return _Entry(race.runners[h], asked, _closer(race.goal), float(shares.sum()))
+    return _Entry(race.runners[h], asked, _closer(race), float(shares.sum()))
 
 
-def _closer(goal: Goal) -> Goal:
+def _closer(race: Race) -> Goal:
     """To the tolerance at which the best of several is known to the one that is wanted.
 
-    The confidence is that of one end of an interval: a setting that is above its range with it no
-    longer reaches below the best.
+    The confidence is that of one end of an interval, shared out among the settings: one that is
+    above its range with it no longer reaches below the best, and one below it is so for good.
     """
-    tail = (1 - goal.confidence) / 2
-    return replace(goal, confidence=1 - tail, tolerance=CLOSER * goal.tolerance)
+    tail = (1 - race.goal.confidence) / 2
+    return replace(
+        race.goal,
+        confidence=1 - tail / len(race.runners),
+        tolerance=CLOSER * race.goal.tolerance,
+    )
 
 
 def _below_the_best(asked: Asked, posteriors: Sequence[Posterior], i: int, h: int) -> Asked:

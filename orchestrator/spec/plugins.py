@@ -7,6 +7,7 @@ in the order of the fields' declaration: `learner: {kind: two_layer, width: [64,
 import itertools
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -142,6 +143,7 @@ def _makes_arms(chosen: type[Plugin], name: str, value: Any) -> bool:
     return isinstance(value, list) and name != "kind" and not takes_list(chosen, name)
 
 
+@cache
 def takes_list(chosen: type[Plugin], name: str) -> bool:
     """Whether the field itself holds a list, as its JSON Schema says."""
     field = chosen.model_json_schema()["properties"].get(name, {})

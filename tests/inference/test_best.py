@@ -103,3 +103,14 @@ def test_the_end_below_the_range_is_found_by_any_setting():
     assert always.threshold(0).status == "below_range"
     answer = best([a_posterior(300, asked=narrow), always], 0)
     assert (answer.chosen, answer.threshold.status) == (1, "below_range")
+
+
+def test_one_of_many_settings_that_was_lucky_does_not_put_the_end_below_the_range():
+    narrow = Asked(10, 1, 100, 2000)
+    few = [Tally(10, 1, 100, 12, 12)]
+    lucky = fit((narrow,), few, level=0.5, confidence=0.95, tolerance=0.1)
+    assert lucky.threshold(0).status == "below_range"
+    others = [a_posterior(300, asked=narrow)] * 40
+    answer = best([lucky, *others], 0)
+    assert (answer.chosen, answer.threshold.status) == (0, "undecided")
+    assert not is_settled([lucky, *others], 0)
