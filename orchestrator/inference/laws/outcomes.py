@@ -7,10 +7,11 @@ propagation (`coupling`) gives the evidence and the coefficients for each tau an
 success curve; slopes keep their prior.
 
 Why not regress on the thresholds that were found: these lean on one another and on a power law
-already. Measured on simulated sweeps (6 or 12 thresholds, 12 to 24 outcomes each, exact laws), 95%
-intervals of exponents covered 92% with thresholds' own intervals taken as independent, between 78
-and 100% by family; 95%, but 87% for exponential and binomial laws, with their joint covariance,
-which called a law with a logarithm a power in 5% of problems. Fitting thresholds apart, or dividing
+already. Measured on simulated sweeps (60 problems of each family, 6 or 12 thresholds, 12 to 24
+outcomes each, exact laws), 95% intervals of exponents covered 92% with thresholds' own intervals
+taken as independent, 83 to 100% by family; 95% with their joint covariance, but 87% for exponential
+and binomial laws, and a law with a logarithm was called a plain power in up to 5% of problems.
+Fitting thresholds apart, or dividing
 the prior out of a Gaussian posterior, cost two to ten times the width: a cell with few outcomes is
 no Gaussian before its neighbours speak.
 """
