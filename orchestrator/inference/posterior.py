@@ -1,7 +1,7 @@
 """What is known of every asked threshold: intervals, curves, joint draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -69,6 +69,10 @@ class Posterior:
     with_gaps_filled: Array | None = None
     """Medians of log n_star with all gaps as successes and as failures: (2, asked)."""
     _verdicts: dict[int, Threshold] = field(default_factory=dict, repr=False, compare=False)
+
+    def toward(self, tolerance: float) -> "Posterior":
+        """The same knowledge, judged by another tolerance: nothing is fitted again."""
+        return replace(self, tolerance=tolerance, _verdicts={})
 
     def threshold(self, i: int) -> Threshold:
         """The answer for the i-th asked threshold as it stands."""

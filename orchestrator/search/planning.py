@@ -4,6 +4,7 @@ A group is a set of thresholds that teach each other something: those of one arm
 of an Optuna study that differ in numbers only. Groups share a round's trials and nothing else.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -71,13 +72,15 @@ def posterior(group: Group, goal: Goal) -> Posterior:
 
 @lru_cache(maxsize=24)
 def _posterior(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> Posterior:
-    return psychometric.fit(
-        asked,
-        tallies,
-        level=goal.level,
-        confidence=goal.confidence,
-        tolerance=goal.tolerance,
-    )
+    """Fitted once for all tolerances."""
+    return _fitted(asked, tallies, goal.level, goal.confidence).toward(goal.tolerance)
+
+
+@lru_cache(maxsize=24)
+def _fitted(
+    asked: tuple[Asked, ...], tallies: tuple[Tally, ...], level: float, confidence: float
+) -> Posterior:
+    return psychometric.fit(asked, tallies, level=level, confidence=confidence, tolerance=math.inf)
 
 
 def is_settled(group: Group, goal: Goal) -> bool:
