@@ -87,15 +87,18 @@ class Runs:
         return sorted(int(mark) for mark in set.intersection(*sets)) if sets else []
 
     def errors(self, outcomes: int | None, readings: Sequence[str] = ("x",)) -> Array:
-        """Root mean square error of each problem, nats; by the reading of least median."""
+        """Root mean square error of each problem, nats, by the reading of least median.
+
+        Empty where no record has such a snapshot or such a reading.
+        """
         found = self.snapshots(outcomes)
-        if not found:
-            return np.array([])
         by_reading = [
             np.array([_error(p, _reading(row, name)) for p, row in found])
             for name in readings
-            if all(name == "x" or name in row.get("readings", {}) for _, row in found)
+            if found and all(name == "x" or name in row.get("readings", {}) for _, row in found)
         ]
+        if not by_reading:
+            return np.array([])
         return min(by_reading, key=lambda errors: float(np.median(errors)))
 
     def work(self, outcomes: int | None) -> float:

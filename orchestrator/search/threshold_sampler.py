@@ -64,7 +64,8 @@ class ThresholdSampler(BaseSampler):
         those most.
     seed
         Trials suggested by samplers of equal seed after equal histories are equal. None draws one.
-        No generator is kept and no global one is read, so processes may share a study.
+        No generator is kept and no global one is read, so processes may share a study; what is
+        remembered of a study saves time and decides nothing.
     work
         Nominal cost of a trial by context and n; by default all trials cost the same.
     asked
@@ -78,8 +79,9 @@ class ThresholdSampler(BaseSampler):
     - the objective returns neither 0 nor 1: `ValueError` from `optimize` or `tell`. Such a trial
       found in a storage counts as a gap.
     - a trial fails or is pruned: a gap. It has no answer, so it is evidence for neither side.
-    - a trial is running, in any process: it is counted on as pending at its n, and trials that ask
-      at the same moment take different places of one joint design.
+    - a trial is running, in any process: it is counted on as pending at its n. Trials that ask with
+      no result between them share one joint design (`handout`); each keeps its slot in it, from
+      which its context and n follow, as a system attribute.
     - the range of n differs between calls: each suggestion keeps to its own call's range; the
       threshold is asked on the union of its context's ranges.
     - n is categorical, stepped or a float: the nearest admissible value to the ladder's.

@@ -174,7 +174,9 @@ class Search(Part):
     `tolerance` bounds (high - low) / (2 n_star) of every threshold; with `aim: exponents`, which
     belongs to kind threshold, it bounds half the width of every apparent exponent's interval
     instead. `round` is the number of trials proposed together; it never follows the number of
-    machines, so that a laptop and a cluster give one answer.
+    machines, so that a laptop and a cluster give one answer. `max_trials` bounds the trials that a
+    threshold search has trained: those that the store had when it began are free. It sizes designs
+    of other kinds, stored trials and all. `max_hours` counts from each start or resumption.
     `sampler`, the name of an Optuna sampler, its `settings`, the `fields` of learner or target and
     the letters of `axes` that it chooses, and the `objective` belong to kind optuna alone.
     Defaults: chosen by hand.

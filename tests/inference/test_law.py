@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from orchestrator.inference.law import fit_law
+from orchestrator.inference.law import fit_law, laws_of_intervals
 from orchestrator.inference.laws.families import forms
 from orchestrator.inference.laws.fit import LEVEL_SD, SLOPE_SD
 from orchestrator.inference.laws.intervals import observed, regressed
 from orchestrator.inference.laws.scatter import SCALE
-from orchestrator.inference.threshold import Threshold
+from orchestrator.inference.threshold import Law, Threshold
 
 KERNEL_RIDGE = {  # measured n_star of kernel ridge on k-parity, R^2 = 0.5
     1: {10: 8.49, 20: 15.79, 40: 31.78, 80: 59.33},
@@ -196,3 +196,62 @@ def test_an_interval_of_one_integer_step_is_never_taken_as_certain():
     exact = [Threshold(d, 1, "found", n, n, n, 0.95, 50) for d, n in ((8, 9), (16, 17), (32, 33))]
     found = fit_law(exact)
     assert found.exponents["d"].high - found.exponents["d"].low > 0.01
+
+
+# forecasts
+
+
+def test_a_forecast_holds_the_law_and_the_scatter_about_it():
+    """Thresholds on a power law but for 10% to either side: one more will stray as far."""
+    strays = [(10, 1.1), (20, 0.9), (40, 1.1), (80, 0.9), (160, 1.1), (320, 0.9)]
+    law = fit_law([a_threshold(d, 1, 2 * d * off, 0.01) for d, off in strays])
+    seen = law.predict(57, 1)
+    assert seen.low < 2 * 57 * 0.9 < 2 * 57 * 1.1 < seen.high
+    assert seen.value == pytest.approx(2 * 57, rel=0.05)
+
+
+def test_an_undecided_forecast_spans_what_families_say():
+    """Three thresholds near d = 10 tell a power from an exponential as little as d = 40 differs."""
+    points = planted(lambda d, k: 2.0 * d, [(9, 1), (10, 1), (11, 1)])
+    law = fit_law(points)
+    power, exponential = math.log(2 * 40), math.log(20) + 0.1 * 30
+    seen = law.predict(40, 1)
+    assert not law.decisive
+    assert math.log(seen.low) < power < exponential < math.log(seen.high)
+
+
+def test_a_forecast_agrees_with_draws_from_the_posterior():
+    """Against 200,000 draws of family, scatter, coefficients and threshold: ends to 0.02 nats."""
+    points = planted(lambda d, k: 1.7 * d**1.3 * (1 + 0.05 * (d % 7)), [(d, 1) for d in DS], 0.1)
+    laws = laws_of_intervals(points, 0.95)
+    rng = np.random.default_rng(3)
+    drawn = []
+    for fit in laws.fits:
+        count = round(200_000 * laws.weights[fit.form.family])
+        at = np.append(1.0, (fit.form.basis(np.array([200.0]), np.ones(1))[0])[1:])
+        for weight, mean, spread, tau in zip(
+            fit.weights, fit.means, fit.covariances, fit.scatters, strict=True
+        ):
+            own = rng.multivariate_normal(mean, spread, round(count * weight))
+            offset = fit.form.offset(np.array([200.0]), np.ones(1))[0]
+            drawn.append(own @ at + offset + rng.normal(0, tau, len(own)))
+    low, middle, high = np.quantile(np.concatenate(drawn), [0.025, 0.5, 0.975])
+    seen = laws.law().predict(200, 1)
+    assert math.log(seen.low) == pytest.approx(low, abs=0.02)
+    assert math.log(seen.value) == pytest.approx(middle, abs=0.02)
+    assert math.log(seen.high) == pytest.approx(high, abs=0.02)
+
+
+DS = (10, 17, 30, 52, 90)
+
+
+def test_a_forecast_says_nothing_of_what_no_threshold_shows():
+    one_k = fit_law(planted(lambda d, k: d**2, [(10, 2), (20, 2), (40, 2)]))
+    with pytest.raises(ValueError, match="k was 2 at every threshold"):
+        one_k.predict(20, 3)
+    tied = fit_law(planted(lambda d, k: 0.33 * d, [(50, 5), (100, 10), (200, 20)]))
+    assert tied.predict(400, 40).low > 100
+    with pytest.raises(ValueError, match="there k is about 40"):
+        tied.predict(400, 80)
+    with pytest.raises(ValueError, match="not fitted"):
+        Law("power", {}, {}, decisive=True).predict(10, 1)

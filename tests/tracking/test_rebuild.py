@@ -1,5 +1,6 @@
 """A ledger that was lost comes back from MLflow, and MLflow hears nothing twice of it."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def lost(store: Store) -> tuple[Store, object, list]:
     return store, answered, members
 
 
-def run(store: Store) -> object:
-    return api.run(SPEC, place=api.Place(str(store.folder)), machine=api.Machine(in_process=True))
+def run(store: Store, spec: ExperimentSpec = SPEC) -> object:
+    return api.run(spec, place=api.Place(str(store.folder)), machine=api.Machine(in_process=True))
 
 
 def metric_rows(store: Store) -> list[tuple]:
@@ -104,3 +105,29 @@ def test_running_a_finished_sweep_again_tells_nothing_new(store: Store):
     told = metric_rows(store)
     run(store)
     assert metric_rows(store) == told
+
+
+def test_the_note_of_what_a_sweep_could_reuse_returns_with_its_ledger(store: Store):
+    """Its own trials, which return too, are not taken for another sweep's."""
+    later = ExperimentSpec.from_words({**json.loads(SPEC.canonical), "name": "later", "repeats": 4})
+    run(store)
+    run(store, later)
+    before = notes(store)
+    assert set(before) == {SPEC.id, later.id}
+    assert before[SPEC.id] == "[]"
+    assert '"repeats":[0,1,2]' in before[later.id]
+    for file in list(store.folder.glob("ledger.db*")):
+        file.unlink()
+    rebuild(str(store.folder), None, SPEC.id)
+    rebuild(str(store.folder), None, later.id)
+    assert notes(store) == before
+    run(store, later)
+    assert notes(store) == before
+
+
+def notes(store: Store) -> dict[str, str]:
+    connection = sqlite3.connect(store.folder / "ledger.db")
+    try:
+        return dict(connection.execute("SELECT sweep, trials FROM reusable"))
+    finally:
+        connection.close()
