@@ -40,7 +40,8 @@ SHARES = (1.0, *[0.8] * 5, *[0.5] * 8, *[0.3] * 10)
 """Share of the new sites taken in each sweep: sites that swing are led in gently. By hand."""
 
 TRUSTED, HOPELESS = 2, 9.0
-"""From this sweep on a setting whose evidence is this many nats behind the best is given up."""
+"""From this sweep on a setting whose evidence is this many nats behind the best that is near rest
+is given up. Far from rest a law that contradicts the outcomes may claim absurd evidence."""
 
 STRAY = 0.1
 """Chance that a cell's success curve has a form of its own. Chosen by hand."""
@@ -223,9 +224,9 @@ def couple(
             + _log_mean(fresh.sum(1), form_weights)
         )
         going = np.full(len(active), sweep < sweeps)
-        if sweep >= TRUSTED:
+        if sweep >= TRUSTED and (apart < UNSETTLED).any():
             logs = log_evidence + settings.log_weight
-            behind = logs.max() - logs[active]
+            behind = np.maximum(logs[apart < UNSETTLED].max() - logs[active], 0.0)
             allowed = SETTLED * np.exp(np.minimum(behind, HOPELESS) / 2)
             going &= (behind < HOPELESS) & (apart[active] > allowed)
         better = site.toward(_sites(tilted, cavity), SHARES[min(sweep, len(SHARES) - 1)])

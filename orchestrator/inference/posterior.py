@@ -46,11 +46,11 @@ class Atoms:
 class Posterior:
     """The posterior of the asked thresholds; made by `psychometric.fit`.
 
-    H `settings` with `weights` (H,); for each a Gaussian over log n_star of the C cells that carries
-    how cells depend on each other (`mean` (H, C), `covariance` (H, C, C)), and what the other cells
-    say of each: `cavity`, Gaussians (H, C) about the prior mean, and `form_words`, chances of the
-    forms (H, C, F). A cell's own distribution is that times its likelihood on the nodes of its
-    table.
+    H `settings` with `weights` (H,); for each a Gaussian over log n_star of the C cells, which
+    carries how cells depend on each other (`mean` (H, C), `covariance` (H, C, C)), and what the
+    other cells say of each: `cavity`, Gaussians (H, C) about the prior mean, and `form_words`,
+    chances of the forms (H, C, F). A cell's own distribution is that times its likelihood on the
+    nodes of its table.
     """
 
     asked: tuple[Asked, ...]

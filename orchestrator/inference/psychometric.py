@@ -27,15 +27,16 @@ from orchestrator.inference.coupling import Coupled, Normals, couple
 from orchestrator.inference.likelihood import Counts, Table, Word, tabulated
 from orchestrator.inference.link import FORMS, admissible
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.prior import OWN_SLOPE_SD, Prior, prior
+from orchestrator.inference.prior import OWN_SLOPE_SD, SCALE_WEIGHTS, Prior, prior
 from orchestrator.inference.settings import NEGLIGIBLE, Grid, Settings
 from orchestrator.inference.threshold import Asked, Tally
 
 Array = NDArray[np.float64]
 
-SCOUT = 1
-"""Scale of the first passes, which find out where the cells' masses and the slopes are: a law that
-holds nearly."""
+SCOUTS = (1, 2, 4)
+"""Scales of the first passes, which find out where the cells' masses and the slopes are. Laws that
+hold, that bend, and that do not hold: a law that contradicts the outcomes would find all slopes
+gentle."""
 
 SCOUTING = 3
 """Sweeps before tables and grid are laid again."""
@@ -155,32 +156,34 @@ def _settled(
         for centre, spread, log_d in zip(believed.mean, spreads, believed.log_d, strict=True)
     ]
     start: Normals | None = None
+    log_weights = np.log(SCALE_WEIGHTS)
     for _ in range(LAYINGS if len(observed) else 0):
         tables = _laid(believed, data, words, level)
         seen = [tables[place] for place in observed]
-        line = Settings.on(grid, SCOUT)
-        settings = line.and_also(Settings.about(grid, SCOUT))
+        line = Settings.on(grid)
+        in_a, origin = line.with_scales(log_weights[list(SCOUTS)])
+        in_a = replace(in_a, scale=np.array(SCOUTS)[in_a.scale])
+        in_b = Settings.about(grid, SCOUTS[1])
+        settings = in_a.and_also(in_b)
         coupled = couple(
             believed, seen, observed, form_weights, settings, start=start, sweeps=SCOUTING
         )
         weights = _weights(coupled, settings)
         start = coupled.sites.rows(np.full(len(weights), int(np.argmax(weights))))
-        in_a, in_b = np.split(weights, [len(line.a)])
-        further = grid.toward(
-            (line.a, in_a / in_a.sum()), (settings.b[len(line.a) :], in_b / in_b.sum())
-        )
+        by_a = np.bincount(origin, weights[: len(origin)])
+        by_b = weights[len(origin) :]
+        further = grid.toward((line.a, by_a / by_a.sum()), (in_b.b, by_b / by_b.sum()))
         fresh = _words(coupled, weights, believed, further)
         moves = [_is_far(a, b) for a, b in zip(words, fresh, strict=True)]
         if grid.is_near(further) and not any(moves):
             break
         grid = further
         words = [b if move else a for a, b, move in zip(words, fresh, moves, strict=True)]
-    settings = Settings.on(grid, SCOUT)
+    settings = Settings.on(grid)
     if start is not None:
-        # values of a that one scale has no use for are left out for all
-        used = np.flatnonzero(in_a > NEGLIGIBLE * in_a.max())
-        settings, start = settings.at(used), coupled.sites.rows(used)
-    settings, origin = settings.with_every_scale()
+        # values of a that the scouts have no use for are left out for all scales
+        settings = settings.at(np.flatnonzero(by_a > NEGLIGIBLE * by_a.max()))
+    settings, _ = settings.with_scales(log_weights)
     tables = _laid(believed, data, words, level)
     coupled = couple(
         believed,
@@ -188,7 +191,7 @@ def _settled(
         observed,
         form_weights,
         settings,
-        start=start.rows(origin) if start is not None else None,
+        start=start.rows(np.zeros(len(settings.a), np.int64)) if start is not None else None,
     )
     return coupled, settings, _weights(coupled, settings), tables
 
@@ -215,8 +218,8 @@ def _words(coupled: Coupled, weights: Array, believed: Prior, grid: Grid) -> lis
     centre = shares @ at
     spread = np.sqrt(shares @ (1 / coupled.cavity.precision + (at - centre) ** 2))
     return [
-        Word.rounded(*own, *_slope_word(grid, log_d))
-        for *own, log_d in zip(centre + believed.mean, spread, believed.log_d, strict=True)
+        Word.rounded(m, sd_m, *_slope_word(grid, log_d))
+        for m, sd_m, log_d in zip(centre + believed.mean, spread, believed.log_d, strict=True)
     ]
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.prior import (
-    SCALE_WEIGHTS,
     SLOPE_EXPONENT,
     SLOPE_EXPONENT_SD,
     SLOPE_MEAN,
@@ -87,10 +86,10 @@ class Settings:
     log_weight: Array
 
     @staticmethod
-    def on(grid: Grid, scale: int) -> "Settings":
-        """One scale at all a of the grid."""
+    def on(grid: Grid) -> "Settings":
+        """All a of the grid, at scale 0."""
         a = grid.a + grid.sd_a * A_OFFSETS
-        return _settings(a, np.full(len(a), grid.b), np.full(len(a), grid.sd_b), scale)
+        return _settings(a, np.full(len(a), grid.b), np.full(len(a), grid.sd_b), 0)
 
     @staticmethod
     def about(grid: Grid, scale: int) -> "Settings":
@@ -114,13 +113,20 @@ class Settings:
             self.scale[rows], self.a[rows], self.b[rows], self.sd_b[rows], self.log_weight[rows]
         )
 
-    def with_every_scale(self) -> tuple["Settings", Rows]:
-        """Each of them with every scale, and the number of the one each came from."""
+    def slopes(self) -> "Settings":
+        """The distinct slopes among them, of scale 0."""
+        _, rows = np.unique(self.a, return_index=True)
+        return _settings(self.a[rows], self.b[rows], self.sd_b[rows], 0)
+
+    def with_scales(self, log_weights: Array) -> tuple["Settings", Rows]:
+        """Each of them with every scale, whose log weights are given, and the number of the one
+        each came from.
+        """
         scales, origin = np.meshgrid(
-            np.arange(len(SCALE_WEIGHTS)), np.arange(len(self.a)), indexing="ij"
+            np.arange(len(log_weights)), np.arange(len(self.a)), indexing="ij"
         )
         scale, rows = scales.ravel(), origin.ravel()
-        log_weight = self.log_weight[rows] + np.log(SCALE_WEIGHTS)[scale]
+        log_weight = self.log_weight[rows] + log_weights[scale]
         return replace(self.at(rows), scale=scale, log_weight=log_weight), rows
 
 
