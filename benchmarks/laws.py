@@ -32,6 +32,7 @@ from orchestrator.inference.ladder import rungs
 from orchestrator.inference.law import laws_of
 from orchestrator.inference.link import FORMS, Form, chances
 from orchestrator.inference.posterior import Posterior
+from orchestrator.inference.prior import OWN_SLOPE_SD
 from orchestrator.inference.threshold import Asked, Choice, Tally
 
 Array = NDArray[np.float64]
@@ -44,6 +45,10 @@ ALONG_D: Cells = tuple((d, 1) for d in (8, 14, 25, 45, 80, 140))
 ALONG_BOTH: Cells = tuple((d, k) for d in (8, 14, 25, 45) for k in (2, 3, 4))
 OUTCOMES = (12, 24)
 """Fewest and most outcomes per threshold of the fixed design."""
+BRACKET = (-1.5, -1.0, 1.0, 1.5)
+"""Where the fixed design has an outcome each far from the threshold, nats."""
+SLOPES = (3.0, 40.0)
+"""Least and most slope in log n of a problem's typical curve: from nets to GF(2) rank."""
 MOST = 1500
 """Outcomes a search may ask for."""
 
@@ -127,7 +132,7 @@ def a_problem(row: int, seed: int, scatter: float) -> Problem:
     d, k = (np.array(column, float) for column in zip(*cells, strict=True))
     law, exponents = draw(rng, cells)
     log_n_star = law(d, k) + rng.normal(0, scatter, len(d))
-    steepness, sharpening = math.exp(rng.uniform(math.log(4), math.log(16))), rng.uniform(0, 0.5)
+    steepness, sharpening = math.exp(rng.uniform(*np.log(SLOPES))), rng.uniform(0, 0.8)
     far = round(1.5 * d.max())
     middle = int(np.median(k))
     truth = float(law(np.array([far], float), np.array([middle], float))[0])
@@ -141,18 +146,20 @@ def a_problem(row: int, seed: int, scatter: float) -> Problem:
     )
     weights = np.array([form.weight for form in FORMS])
     form = FORMS[rng.choice(len(FORMS), p=weights / weights.sum())]
-    slopes = steepness * (d / np.exp(np.log(d).mean())) ** sharpening
+    own = np.exp(rng.normal(0, OWN_SLOPE_SD, len(d)))
+    slopes = steepness * (d / np.exp(np.log(d).mean())) ** sharpening * own
     beyond = (far, middle, truth + rng.normal(0, scatter))
     return Problem(family, exponents, asked, log_n_star, form, slopes, beyond, rng)
 
 
 def fixed(problem: Problem) -> list[Tally]:
-    """Outcomes near each threshold, off its middle by chance."""
+    """Outcomes near each threshold, off its middle by chance, and those that bracketed it."""
     tallies, rng = [], problem.rng
     for place, ask in enumerate(problem.asked):
         ladder = rungs(ask.low, ask.high)
         spread = rng.uniform(-2, 2, rng.integers(OUTCOMES[0], OUTCOMES[1] + 1)) + rng.normal(0, 0.3)
-        wanted = problem.log_n_star[place] + spread / problem.slopes[place]
+        near = spread / problem.slopes[place]
+        wanted = problem.log_n_star[place] + np.concatenate([near, BRACKET])
         n = ladder[np.abs(np.log(ladder)[None] - wanted[:, None]).argmin(1)]
         won = rng.random(len(n)) < problem.success(place, n)
         tallies += [

@@ -95,6 +95,24 @@ def test_settings_that_were_tuned_are_never_pooled():
     assert one.threshold.trials == 72
 
 
+def test_a_candidate_that_was_not_tried_holds_a_tuned_threshold_open():
+    spec = a_spec(
+        learner={"kind": "kernel_ridge"},
+        axes={"d": 10, "k": 2, "n": {"low": 5, "high": 4000}},
+        tune={"ridge": [0.1, 10.0, 1000.0]},
+    )
+    tried = [*rows(0, 10, 50, tuned={"ridge": 0.1}), *rows(0, 10, 150, tuned={"ridge": 10.0})]
+    (one,) = answer(spec, STANDING, tried).arms[0].thresholds
+    assert (one.threshold.status, dict(one.tuned)) == ("undecided", {"ridge": 0.1})
+    assert [dict(rival.tuned)["ridge"] for rival in one.rivals if rival.contends] == [1000.0]
+    last = rows(0, 10, 400, tuned={"ridge": 1000.0})
+    (one,) = answer(spec, STANDING, [*tried, *last]).arms[0].thresholds
+    assert one.threshold.status == "found"
+    assert [dict(rival.tuned)["ridge"] for rival in one.rivals] == [10.0, 1000.0]
+    assert not any(rival.contends for rival in one.rivals)
+    assert one.threshold.low < 50 < one.threshold.high
+
+
 def test_ratios_cover_as_often_as_the_thresholds_do():
     """2,000 pairs of skewed 95% intervals: coverage is within 0.92 and 0.98 (six standard
     deviations of a binomial at 0.95)."""

@@ -44,8 +44,11 @@ def kind_named(family: str, kind: str) -> type[Plugin]:
 def outline(spec: ExperimentSpec, slots: int | None = None, place: Place | None = None) -> Outline:
     """What would run on that many slots (one per core of this machine), and what is stored of it.
 
-    Trains nothing and writes nothing.
+    Trains nothing and writes nothing. Raises `RequestError` where `run` would, for its search.
     """
+    from orchestrator.search.proposers import check_ready
+
+    check_ready(spec)
     return _outline(spec, slots or os.cpu_count() or 1, _reusable(spec, place))
 
 

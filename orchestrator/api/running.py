@@ -50,19 +50,20 @@ def run(
 ) -> Answer:
     """Answer an experiment, from where it stands if it was begun before.
 
-    Raises `SpecError`, `RequestError` (GPUs that are missing), `SweepInUse`, `LedgerUnreachable`,
-    `TrackerUnreachable` and `ClusterUnreachable` before anything is written or started;
-    `Interrupted` when asked to stop; `EveryTrialFailed` when the first trials all fail alike. What
-    was committed is always kept.
+    Raises `SpecError`, `RequestError` (GPUs or packages are missing), `SweepInUse`,
+    `LedgerUnreachable`, `TrackerUnreachable` and `ClusterUnreachable` before anything is written or
+    started; `Interrupted` when asked to stop; `EveryTrialFailed` when the first trials all fail
+    alike. What was committed is always kept.
     """
     if not isinstance(spec, ExperimentSpec):
         path, spec = Path(spec), load(Path(spec))
         source = source or path.read_text(encoding="utf-8")
     place, machine = place or Place.chosen(), machine or Machine()
     _refuse_lost_ledger(spec, place)
-    from orchestrator.search import proposer_for
+    from orchestrator.search.proposers import check_ready, proposer_for
     from orchestrator.tracking import open_tracker
 
+    check_ready(spec)
     with ExitStack() as stack:
         # A cluster elsewhere can refuse and GPUs can be missing, so they are asked for before the
         # ledger hears of the sweep; a Ray of our own on CPUs only takes seconds to start, so the

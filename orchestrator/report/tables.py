@@ -1,9 +1,11 @@
 """The page's tables, as rows of words; the template only places them."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold
+from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold, Rival
 from orchestrator.report import words
 
 MOST_GAP_ROWS = 200
@@ -30,8 +32,24 @@ class ThresholdRow:
 
 
 @dataclass(frozen=True)
+class SettingRow:
+    """A setting of a tuned learner at one (d, k) in words; `standing` says how it did."""
+
+    d: int
+    k: int
+    tuned: str
+    n_star: str
+    interval: str
+    trials: int
+    standing: str
+
+
+@dataclass(frozen=True)
 class ArmTable:
-    """An arm with its law and its thresholds. `sources` are what `note` in a row points to."""
+    """An arm with its law and its thresholds. `sources` are what `note` in a row points to.
+
+    `settings` are all that were tried of a tuned learner, those chosen among them.
+    """
 
     label: str
     colour: int
@@ -43,6 +61,7 @@ class ArmTable:
     weights: tuple[tuple[str, float], ...]
     rows: tuple[ThresholdRow, ...]
     sources: tuple[str, ...]
+    settings: tuple[SettingRow, ...] = ()
 
     @property
     def has_theory(self) -> bool:
@@ -83,7 +102,42 @@ def arm_table(arm: ArmAnswer, number: int) -> ArmTable:
         else (),
         rows=tuple(_row(found, sources) for found in arm.thresholds),
         sources=tuple(sources),
+        settings=tuple(row for found in arm.thresholds for row in _settings(found)),
     )
+
+
+def _settings(found: FoundThreshold) -> Iterator[SettingRow]:
+    """The chosen setting, then those it was chosen from, best first."""
+    if not found.rivals:
+        return
+    yield SettingRow(
+        d=found.asked.d,
+        k=found.asked.k,
+        tuned=_tuned(found.tuned),
+        n_star=words.n_star(found.threshold),
+        interval=words.interval(found.threshold),
+        trials=found.threshold.trials,
+        standing="chosen",
+    )
+    for rival in found.rivals:
+        yield SettingRow(
+            d=found.asked.d,
+            k=found.asked.k,
+            tuned=_tuned(rival.tuned),
+            n_star=words.n_star(rival.threshold),
+            interval=words.interval(rival.threshold),
+            trials=rival.threshold.trials,
+            standing="may be the best" if rival.contends else _beaten(rival),
+        )
+
+
+def _beaten(rival: Rival) -> str:
+    barred = rival.threshold.status in ("not_sharp", "not_monotone")
+    return words.STATUSES[rival.threshold.status] if barred else "worse"
+
+
+def _tuned(setting: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in setting.items())
 
 
 def _source(found: FoundThreshold) -> str:
@@ -108,7 +162,7 @@ def _row(found: FoundThreshold, sources: list[str]) -> ThresholdRow:
         transition=words.between(*ends) if ends else words.UNKNOWN,
         trials=one.trials,
         gaps=one.gaps,
-        tuned=", ".join(f"{name} = {value}" for name, value in found.tuned.items()),
+        tuned=_tuned(found.tuned),
     )
 
 

@@ -27,3 +27,12 @@ def proposer_for(spec: ExperimentSpec, reusable: Sequence[Reusable] = ()) -> Pro
             return TunedProposer(spec) if spec.tune else ThresholdProposer(spec, reusable)
         case "optuna":
             return OptunaProposer(spec)
+
+
+def check_ready(spec: ExperimentSpec) -> None:
+    """Raise `RequestError` where the search cannot be carried out here.
+
+    That is an Optuna sampler without a package it needs, or one that refuses its settings.
+    """
+    if spec.search.kind == "optuna":
+        OptunaProposer(spec)

@@ -4,7 +4,9 @@ Along one field, through the best setting and its two neighbours, log n_star is 
 in the field (in its logarithm on a log range). Where its lowest point promises more than the
 tolerance, the value half way to the neighbour on that side enters the race: successive parabolic
 interpolation (Brent 1973, Algorithms for Minimization without Derivatives, chapter 5), kept to
-bisections so that every (d, k) asks for the same few values.
+bisections so that every (d, k) asks for the same few values. What it promises is an expectation
+over the three posteriors. So near a flat optimum nothing enters, as settings that are nearly equal
+cost a race most and win it least; and a neighbour known only to be worse leaves room for more.
 """
 
 import math
@@ -12,16 +14,26 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.inference.posterior import Posterior
 from orchestrator.spec import Tunable
 
-FINEST = 4
-"""Values come at most this many times closer than those the race began with. By hand: a log range
-ends at eighths of a decade, where thresholds of step sizes and ridges differ by a few percent."""
+FINEST = 2
+"""Values come at most this many times closer than those the race began with: quarters of a decade
+on a log range. Measured on parabolas in log step, three seeds each at tolerance 0.1, for 580 to 920
+trials: thresholds end within 3% of the best step's where a half decade costs a factor of 1.9, and
+within 12% where it costs 14. With 4 it was 3% for 880 to 1,130; hardly ever refining left 52%."""
 
-ROUGH = 4.0
+ROUGH = 2.0
 """A cell asks for more values once its best is known to this many times the tolerance."""
+
+QUANTILES = 11
+"""Values that stand for a posterior of log n_star."""
+
+Array = NDArray[np.float64]
 
 
 def refined(
@@ -79,11 +91,10 @@ def _between(
     if any(posteriors[h].threshold(i).trials == 0 for h in three):
         return None
     x = [at(settings[h][name]) for h in three]
-    y = [posteriors[h].quantile(i, 0.5) for h in three]
-    lowest, gain = vertex(x, y)
-    if gain <= math.log1p(posteriors[place].tolerance):
+    down, up = promises(x, [_quantiles(posteriors[h], i) for h in three])
+    if down + up <= math.log1p(posteriors[place].tolerance):
         return None
-    other = x[0] if lowest < x[1] else x[2]
+    other = x[0] if down > up else x[2]
     if abs(other - x[1]) < _step(tunable, at) * 1.5 / FINEST:
         return None
     half = (other + x[1]) / 2
@@ -91,18 +102,25 @@ def _between(
     return value if min(other, x[1]) < at(value) < max(other, x[1]) else None
 
 
-def vertex(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Where the parabola through three points, x ascending, is lowest, and how far below y[1].
+def promises(x: Sequence[float], y: Sequence[Array]) -> tuple[float, float]:
+    """How far below y[1] the lowest point lies, expected, on the side of x[0] and of x[2].
 
-    The gain is 0 where it has no lowest point between the outer two.
+    x ascends; y are equally likely values of the three, taken in all combinations. A parabola
+    without a lowest point between the outer two promises nothing.
     """
-    left, right = (y[0] - y[1]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
-    curvature = (left + right) / (x[2] - x[0])
-    if curvature <= 0:
-        return x[1], 0.0
-    slope = (right * (x[1] - x[0]) - left * (x[2] - x[1])) / (x[2] - x[0])
-    lowest = x[1] - slope / (2 * curvature)
-    return lowest, slope**2 / (4 * curvature) if x[0] < lowest < x[2] else 0.0
+    a, b = x[1] - x[0], x[2] - x[1]
+    low, middle, high = np.meshgrid(*y, indexing="ij")
+    left, right = (low - middle) / a, (high - middle) / b
+    curvature = np.maximum((left + right) / (a + b), 1e-12)
+    slope = (right * a - left * b) / (a + b)
+    lowest = -slope / (2 * curvature)
+    depth = np.where((-a < lowest) & (lowest < b), slope**2 / (4 * curvature), 0.0)
+    down = float(np.where(lowest < 0, depth, 0.0).mean())
+    return down, float(depth.mean()) - down
+
+
+def _quantiles(posterior: Posterior, i: int) -> Array:
+    return np.array([posterior.quantile(i, (q + 0.5) / QUANTILES) for q in range(QUANTILES)])
 
 
 def _alike(settings: Sequence[Mapping[str, Any]], place: int, name: str) -> list[int]:

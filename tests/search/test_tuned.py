@@ -12,7 +12,7 @@ from orchestrator.ports import ArmTally, Ask
 from orchestrator.search import proposer_for
 from orchestrator.search.planning import Goal
 from orchestrator.search.race import Race, Runner, chances, choose, deal, top_two
-from orchestrator.search.refinement import refined, vertex
+from orchestrator.search.refinement import promises, refined
 from orchestrator.tracking import Memory, MemoryTracker
 from tests.search.stepper import a_spec, answered, need
 
@@ -198,10 +198,13 @@ def test_a_value_enters_where_a_parabola_promises_more_than_the_tolerance():
     assert refined(spec.tune, settings, a_race(50, 60, 400).posteriors) == [], "best at an end"
 
 
-def test_the_vertex_of_a_parabola():
+def test_the_depth_of_a_parabola_on_either_side():
     x = [-1.0, 0.0, 3.0]
-    assert vertex(x, [(u - 0.5) ** 2 for u in x]) == pytest.approx((0.5, 0.25))
-    assert vertex(x, [-(u**2) for u in x])[1] == 0.0
+    for lowest, expected in ((0.5, (0.0, 0.25)), (-0.5, (0.25, 0.0)), (9.0, (0.0, 0.0))):
+        y = [np.array([(u - lowest) ** 2]) for u in x]
+        assert promises(x, y) == pytest.approx(expected)
+    hill = [np.array([-(u**2)]) for u in x]
+    assert promises(x, hill) == (0.0, 0.0)
 
 
 def test_pending_trials_count_towards_the_budget():

@@ -19,6 +19,7 @@ NAMES = {
     "dense_parity",
     "donoho_tanner",
     "kernel_ridge_parity",
+    "noisy_kernel_ridge",
     "quickstart",
     "two_layer_parity",
 }
