@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.link import FORMS, Form, admissible, chances
-from orchestrator.inference.nodes import Nodes, coarseness, evenly, refined, seeded
+from orchestrator.inference.nodes import Nodes, coarseness, refined, seeded
 
 Array = NDArray[np.float64]
 Counts = tuple[tuple[int, int, int], ...]
 """The answered trials of one cell: (n, successes, failures) by ascending n."""
 
-M_NODES, L_NODES = 48, 12
+M_NODES, L_NODES = 48, 15
 """Nodes of log n_star and of log s per cell. Doubling both moves interval ends by under 2% of
 their width in the tests."""
+
+L_REACH = 2.6
+"""Nodes of log s span this many spreads of the word on either side."""
 
 PASSES = 6
 """Most passes that only move the nodes; spacing shrinks up to tenfold in each, two are usual."""
@@ -35,9 +38,6 @@ FINE_ENOUGH = 0.4
 
 ROUGH_FORMS = (0, 4)
 """Forms that place the nodes: a clean and a lapsing curve."""
-
-LOG_SLOPES = (-2.5, 8.0)
-"""Reach of log s: from 0.08 (no transition at all) to 3,000 (a jump between integers at 3,000)."""
 
 WORD_STEPS = 2
 """A word's centre is rounded to this share of its spread."""
@@ -60,25 +60,25 @@ class Word:
 
     @staticmethod
     def rounded(m: float, sd_m: float, l: float, sd_l: float) -> "Word":
-        """Spreads to powers of two, centres to halves of the spread."""
+        """Spreads to powers of the root of two, centres to halves of the spread."""
         return Word(*_rounded(m, sd_m), *_rounded(l, sd_l))
 
 
 def _rounded(centre: float, spread: float) -> tuple[float, float]:
-    size = 2.0 ** round(math.log2(min(max(spread, 1e-4), 16.0)))
+    size = 2.0 ** (round(2 * math.log2(min(max(spread, 1e-4), 16.0))) / 2)
     return round(centre / size * WORD_STEPS) * size / WORD_STEPS, size
 
 
 @dataclass(frozen=True)
 class Table:
-    """The likelihood of one cell at its nodes m (G,) and l (S,) for F forms.
+    """The likelihood of one cell at its nodes m (G,) and l (S,), evenly spaced, for F forms.
 
-    The log-likelihood of form f at (m, l) is top + log relative[f], up to a constant: `top` (G, S)
-    is the largest over the forms, `relative` (F, G, S) is in (0, 1].
+    The likelihood of form f at (m, l) is exp(top[m]) * relative[f, m, l] up to a constant: `top`
+    (G,) is the largest log-likelihood at m, `relative` (F, G, S) in [0, 1].
     """
 
     m: Nodes
-    l: Nodes
+    l: Array
     top: Array
     relative: Array
 
@@ -87,10 +87,11 @@ class Table:
 def tabulated(counts: Counts, low: float, high: float, word: Word, level: float) -> Table:
     """The table of one cell whose log n_star is sought between `low` and `high`."""
     forms = admissible(FORMS, level)
-    m, l = _placed(counts, low, high, word, level, forms)
-    logs = log_likelihood(counts, forms, level, m.x[0], l.x[0])
-    top = logs.max(0)
-    return Table(m, l, top, np.exp(logs - top))
+    l = word.l + word.sd_l * np.linspace(-L_REACH, L_REACH, L_NODES)
+    m = _placed(counts, low, high, word, level, forms, l)
+    logs = log_likelihood(counts, forms, level, m.x[0], l)
+    top = logs.max((0, 2))
+    return Table(m, l, top, np.exp(logs - top[:, None]))
 
 
 def log_likelihood(
@@ -111,26 +112,31 @@ def log_likelihood(
 
 
 def _placed(
-    counts: Counts, low: float, high: float, word: Word, level: float, forms: Sequence[Form]
-) -> tuple[Nodes, Nodes]:
-    """Nodes of m and of l, one row each, moved by rough passes to where the cell's mass is."""
-    spread_m, spread_l = DISTRUST * word.sd_m, DISTRUST * word.sd_l
-    around = word.m + spread_m * np.array([-3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0])
+    counts: Counts,
+    low: float,
+    high: float,
+    word: Word,
+    level: float,
+    forms: Sequence[Form],
+    l: Array,
+) -> Nodes:
+    """Nodes of m, one row, moved by rough passes to where the cell's mass is."""
+    spread = DISTRUST * word.sd_m
+    around = word.m + spread * np.array([-3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0])
     seeds = np.concatenate([around, likely_gaps(counts, SEEDED_GAPS)])
     m = seeded(np.array([low]), np.array([high]), M_NODES, [seeds])
-    l = evenly(np.array([LOG_SLOPES[0]]), np.array([LOG_SLOPES[1]]), L_NODES)
     few = [forms[f] for f in ROUGH_FORMS if f < len(forms)]
+    in_l = -0.5 * ((l - word.l) / (DISTRUST * word.sd_l)) ** 2
     for _ in range(PASSES):
-        logs = log_likelihood(counts, few, level, m.x[0], l.x[0])
-        logs -= 0.5 * (((m.x[0] - word.m) / spread_m) ** 2)[:, None]
-        logs -= 0.5 * (((l.x[0] - word.l) / spread_l) ** 2)[None, :]
-        masses = np.exp(logs - logs.max()).sum(0) * m.weights[0][:, None] * l.weights[0][None, :]
-        along = masses.sum(1)[None, :] / masses.sum()
+        logs = log_likelihood(counts, few, level, m.x[0], l) + in_l
+        logs -= 0.5 * (((m.x[0] - word.m) / spread) ** 2)[:, None]
+        masses = np.exp(logs - logs.max()).sum((0, 2)) * m.weights[0]
+        along = masses[None, :] / masses.sum()
         rough = coarseness(m, along)[0]
-        m, l = refined(m, along), refined(l, masses.sum(0)[None, :])
+        m = refined(m, along)
         if rough < FINE_ENOUGH:
             break
-    return m, l
+    return m
 
 
 def likely_gaps(counts: Counts, most: int) -> Array:

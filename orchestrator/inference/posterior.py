@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from orchestrator.inference.coupling import Grids, Pairs, Tilted, tilt
+from orchestrator.inference.coupling import Grids, Normals, Tilted, tilt
 from orchestrator.inference.likelihood import Table
 from orchestrator.inference.link import Form, chances, offset
 from orchestrator.inference.nodes import Nodes, distribution
-from orchestrator.inference.prior import Cell
+from orchestrator.inference.prior import Cell, Prior
+from orchestrator.inference.settings import Settings
 from orchestrator.inference.threshold import Asked, Tally, Threshold
 from orchestrator.inference.verdict import is_settled, judged
 
@@ -45,11 +46,11 @@ class Atoms:
 class Posterior:
     """The posterior of the asked thresholds; made by `psychometric.fit`.
 
-    H settings with `weights` (H,); for each a Gaussian over (m, l) of the C cells that carries how
-    cells depend on each other (`mean` (H, 2C), `covariance` (H, 2C, 2C)), and what the other cells
-    say of each: `cavity`, Gaussians (H, C) about `prior_mean`, and `form_words`, chances of the
-    forms (H, C, F). A cell's own distribution is that times its likelihood on the nodes of its
-    table.
+    H `settings` with `weights` (H,); for each a Gaussian over log n_star of the C cells, which
+    carries how cells depend on each other (`mean` (H, C), `covariance` (H, C, C)), and what the
+    other cells say of each: `cavity`, Gaussians (H, C) about the prior mean, and `form_words`,
+    chances of the forms (H, C, F). A cell's own distribution is that times its likelihood on the
+    nodes of its table.
     """
 
     asked: tuple[Asked, ...]
@@ -57,13 +58,13 @@ class Posterior:
     level: float
     confidence: float
     tolerance: float
-    cells: tuple[Cell, ...]
+    believed: Prior
     forms: tuple[Form, ...]
+    settings: Settings
     weights: Array
-    prior_mean: Array
     mean: Array
     covariance: Array
-    cavity: Pairs
+    cavity: Normals
     form_words: Array
     tables: tuple[Table, ...]
     with_gaps_filled: Array | None = None
@@ -103,12 +104,13 @@ class Posterior:
     def gentler(self, i: int, log_slope: float) -> float:
         """Probability that log s < log_slope."""
         cell = self.cell(i)
-        return float(np.interp(log_slope, self.slopes.x[cell], self._l_cumulative[cell]))
+        return float(np.interp(log_slope, *self._slopes[cell]))
 
     def log_slope(self, i: int, probability: float = 0.5) -> float:
         """Quantile of log s of the i-th asked threshold."""
         cell = self.cell(i)
-        return float(np.interp(probability, self._l_cumulative[cell], self.slopes.x[cell]))
+        x, cumulative = self._slopes[cell]
+        return float(np.interp(probability, cumulative, x))
 
     def spread(self, i: int) -> tuple[float, float]:
         """Posterior medians of the n at which success is 10% and 90%."""
@@ -153,21 +155,19 @@ class Posterior:
         m = np.empty((count, cells))
         for h in np.unique(setting):
             rows = setting == h
-            spread = self.covariance[h][:cells, :cells]
+            spread = self.covariance[h]
             scale = np.sqrt(np.diag(spread))
             correlation = spread / np.outer(scale, scale) + 1e-10 * np.eye(cells)
             at = ndtr(normal[rows] @ np.linalg.cholesky(correlation).T)
-            cumulative = distribution(self.m, self._m_masses_by_setting[:, h])
+            cumulative = distribution(self.m, self._tilted.masses[:, h])
             for cell in range(cells):
                 m[rows, cell] = np.interp(at[:, cell], cumulative[cell], self.m.x[cell])
         return m[:, [self.cell(i) for i in range(len(self.asked))]]
 
     def correlation(self) -> Array:
         """Correlations of log n_star between cells: (C, C), those of the Gaussians, averaged."""
-        count = len(self.cells)
-        means = self.mean[:, :count]
-        off = means - self.weights @ means
-        within = np.einsum("h,hij->ij", self.weights, self.covariance[:, :count, :count])
+        off = self.mean - self.weights @ self.mean
+        within = np.einsum("h,hij->ij", self.weights, self.covariance)
         covariance = within + np.einsum("h,hi,hj->ij", self.weights, off, off)
         scale = np.sqrt(np.diag(covariance))
         return np.asarray(covariance / np.outer(scale, scale))
@@ -179,15 +179,22 @@ class Posterior:
         shares = (np.arange(count) + 0.5) / count * cumulative[-1]
         chosen = np.searchsorted(cumulative, shares).clip(0, masses.size - 1)
         g, s, f = np.unravel_index(chosen, masses.shape)
-        return Atoms(self.m.x[cell][g], self.slopes.x[cell][s], f)
+        return Atoms(self.m.x[cell][g], self.tables[cell].l[s], f)
 
     def masses(self, cell: int) -> Array:
         """One cell's probabilities at its nodes, for each form: (F, G, S), summing to 1."""
         weights = self.weights[:, None] * self.form_words[:, cell]
-        relative = self.tables[cell].relative
-        bare = self._tilted.bare[cell]
-        masses = relative * (weights.T @ bare).reshape(relative.shape)
+        bare, across = self._tilted.bare[cell], self._grids.across[cell]
+        pairs = weights[:, :, None] * across[:, None, :]
+        forms, slopes = pairs.shape[1:]
+        shared = (bare.T @ pairs.reshape(len(bare), -1)).reshape(-1, forms, slopes)
+        masses = self.tables[cell].relative * shared.transpose(1, 0, 2)
         return np.asarray(masses / masses.sum())
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All (d, k) that have trials or are asked, sorted."""
+        return self.believed.cells
 
     def cell(self, i: int) -> int:
         """Place of the i-th asked threshold among the cells."""
@@ -196,12 +203,8 @@ class Posterior:
     @cached_property
     def m(self) -> Nodes:
         """Nodes of log n_star: (C, G)."""
-        return _stacked([table.m for table in self.tables])
-
-    @cached_property
-    def slopes(self) -> Nodes:
-        """Nodes of log s: (C, S)."""
-        return _stacked([table.l for table in self.tables])
+        rows = [table.m for table in self.tables]
+        return Nodes(np.concatenate([r.x for r in rows]), np.concatenate([r.weights for r in rows]))
 
     @cached_property
     def _places(self) -> tuple[int, ...]:
@@ -209,22 +212,17 @@ class Posterior:
         return tuple(place[(ask.d, ask.k)] for ask in self.asked)
 
     @cached_property
+    def _grids(self) -> Grids:
+        every = np.arange(len(self.cells))
+        return Grids.of(self.believed, every, self.tables, self.settings)
+
+    @cached_property
     def _tilted(self) -> Tilted:
-        return tilt(self.cavity, self.form_words, Grids.of(self.prior_mean, self.tables))
-
-    @cached_property
-    def _by_setting(self) -> Array:
-        """Masses of every cell and setting: (C, H, G, S)."""
-        masses = self._tilted.masses
-        return masses.reshape(*masses.shape[:2], self.m.x.shape[1], -1)
-
-    @cached_property
-    def _m_masses_by_setting(self) -> Array:
-        return np.asarray(self._by_setting.sum(3))
+        return tilt(self.cavity, self.form_words, self._grids)
 
     @cached_property
     def _m_masses(self) -> Array:
-        masses = np.einsum("h,chg->cg", self.weights, self._m_masses_by_setting)
+        masses = np.einsum("h,chg->cg", self.weights, self._tilted.masses)
         return np.asarray(masses / masses.sum(1, keepdims=True))
 
     @cached_property
@@ -232,9 +230,11 @@ class Posterior:
         return distribution(self.m, self._m_masses)
 
     @cached_property
-    def _l_cumulative(self) -> Array:
-        return distribution(self.slopes, np.einsum("h,chgs->cs", self.weights, self._by_setting))
-
-
-def _stacked(rows: Sequence[Nodes]) -> Nodes:
-    return Nodes(np.concatenate([r.x for r in rows]), np.concatenate([r.weights for r in rows]))
+    def _slopes(self) -> tuple[tuple[Array, Array], ...]:
+        """Nodes of log s and its cumulative distribution at them, for each cell."""
+        found = []
+        for cell, table in enumerate(self.tables):
+            masses = self.masses(cell).sum((0, 1))
+            cumulative = np.cumsum(masses) - masses / 2
+            found.append((table.l, cumulative))
+        return tuple(found)

@@ -3,10 +3,11 @@
 For cells x = (log d, log k), standardised to z:
 
     m = log n_star ~ centre + beta . z + bend(z) + own,  bend ~ GP(0, bend^2 RBF), own ~ N(0, own^2)
-    l = log s      ~ a + b . z + own,                    own ~ N(0, OWN_SLOPE_SD^2)
+    l = log s      ~ a + b (log d - mean) + own,         own ~ N(0, own_slope^2)
 
-with Gaussian coefficients, so that given `bend` and `own` both are jointly Gaussian over the cells.
-The ranges that were asked are a hint, not a wall: they place the mean, with a wide spread.
+Given `bend` and `own` the m of all cells are jointly Gaussian; given a and b the l of different
+cells have nothing to do with each other. The four are averaged over (`settings`). The ranges that
+were asked are a hint, not a wall: they place the mean, with a wide spread.
 """
 
 from collections.abc import Sequence
@@ -20,38 +21,42 @@ from orchestrator.inference.threshold import Asked
 Array = NDArray[np.float64]
 Cell = tuple[int, int]
 
-SCALES = ((0.0, 0.02), (0.15, 0.02), (0.6, 0.03), (2.5, 0.05), (0.1, 0.12), (0.4, 0.4), (0.6, 1.2))
+SCALES = ((0.0, 0.02), (0.2, 0.03), (1.2, 0.04), (0.15, 0.15), (0.5, 0.8))
 """(bend, own) in nats, averaged over: a power law, smooth laws that bend more and more, and laws
 that hold less and less. Chosen by hand."""
 
-SCALE_WEIGHTS = (0.28, 0.22, 0.14, 0.08, 0.16, 0.08, 0.04)
+SCALE_WEIGHTS = (0.45, 0.25, 0.15, 0.11, 0.04)
 """Prior weights of the scales. Chosen by hand."""
 
 EXPONENT_SD = 1.5
 """Spread of the exponents of d and k in n_star about those of the asked ranges. Chosen by hand."""
 
-SLOPE_MEAN, SLOPE_SD = np.log(8.0), 1.5
-"""log s of a typical cell: 2.5 to 97.5% is 0.4 to 160. Chosen by hand, to hold Cover (10), GF(2)
+SLOPE_MEAN, SLOPE_SD = np.log(8.0), 1.2
+"""log s of a typical cell: 2.5 to 97.5% is 0.8 to 80. Chosen by hand, to hold Cover (10), GF(2)
 rank (19 to 70), nets (3 to 10); integer steps pull it up without bound."""
 
 SLOPE_EXPONENT, SLOPE_EXPONENT_SD = 0.4, 0.4
 """Exponent of d in s: transitions sharpen like sqrt(d) (Cover) to d (GF(2) rank). By hand."""
 
-OWN_SLOPE_SD = 0.25
-"""Each cell's own deviation of log s from the trend. Chosen by hand."""
+OWN_SLOPE_SD, OWN_SLOPE_K = 0.25, 0.3
+"""Each cell's own deviation of log s from the trend, and what a standard deviation of log k adds to
+it in squares. Chosen by hand."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Gaussian over (m, l) of C cells for each of K scales of the remainder.
+    """Beliefs over C cells.
 
-    `mean`: (2C,), all m first, then all l. `covariance`: (K, 2C, 2C).
-    `reach`: (C, 2), log n between which a cell's threshold is sought at all, pads included.
+    `mean`: (C,) of m; `covariance`: (scales, C, C) of m for each of `SCALES`; `log_d`: (C,),
+    centred; `own_slope`: spread of a cell's own log s. `reach`: (C, 2), log n between which a
+    cell's threshold is sought at all, pads included.
     """
 
     cells: tuple[Cell, ...]
     mean: Array
     covariance: Array
+    log_d: Array
+    own_slope: float
     reach: Array
 
 
@@ -59,22 +64,15 @@ def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
     """The prior over `cells`, sorted and distinct, from the ranges that were asked."""
     z, spread = _standardised(cells)
     middle, half = _ranges(cells, asked)
-    law = _law_of_middles(z, middle)
-    m_mean = np.column_stack([np.ones(len(cells)), z]) @ law
     shared = (0.6 * half.max() + 0.7) ** 2 + (z * (EXPONENT_SD * spread) ** 2) @ z.T
     apart = ((z[:, None, :] - z[None, :, :]) ** 2).sum(2)
     smooth, single = np.exp(-0.5 * apart), np.eye(len(cells))
-    count, covariance = len(cells), np.zeros((len(SCALES), 2 * len(cells), 2 * len(cells)))
-    for place, (bend, own) in enumerate(SCALES):
-        covariance[place, :count, :count] = shared + bend**2 * smooth + own**2 * single
-    covariance[:, count:, count:] = (
-        SLOPE_SD**2 + (z * (SLOPE_EXPONENT_SD * spread) ** 2) @ z.T + OWN_SLOPE_SD**2 * single
-    )
-    trend = SLOPE_EXPONENT * spread[0] * z[:, 0]
     return Prior(
         cells=tuple(cells),
-        mean=np.concatenate([m_mean, SLOPE_MEAN + trend]),
-        covariance=covariance,
+        mean=np.column_stack([np.ones(len(cells)), z]) @ _law_of_middles(z, middle),
+        covariance=np.stack([shared + bend**2 * smooth + own**2 * single for bend, own in SCALES]),
+        log_d=spread[0] * z[:, 0],
+        own_slope=float(np.hypot(OWN_SLOPE_SD, OWN_SLOPE_K * spread[1])),
         reach=np.column_stack([middle - half - PAD, middle + half + PAD]),
     )
 

@@ -23,24 +23,26 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference.coupling import MAX_SWEEPS, Coupled, Pairs, couple
+from orchestrator.inference.coupling import Coupled, Normals, couple
 from orchestrator.inference.likelihood import Counts, Table, Word, tabulated
 from orchestrator.inference.link import FORMS, admissible
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.prior import SCALE_WEIGHTS, SCALES, Prior, prior
+from orchestrator.inference.prior import OWN_SLOPE_SD, SCALE_WEIGHTS, Prior, prior
+from orchestrator.inference.settings import NEGLIGIBLE, Grid, Settings
 from orchestrator.inference.threshold import Asked, Tally
 
 Array = NDArray[np.float64]
 
-SCOUTS = (1, 5)
-"""Scales of the first pass, which only finds out where the cells' masses are: a law that holds
-and one that does not."""
+SCOUTS = (1, 2, 4)
+"""Scales of the first passes, which find out where the cells' masses and the slopes are. Laws that
+hold, that bend, and that do not hold: a law that contradicts the outcomes would find all slopes
+gentle."""
 
 SCOUTING = 3
-"""Sweeps before tables are laid again."""
+"""Sweeps before tables and grid are laid again."""
 
-LAYINGS = 6
-"""Most times that tables are laid again; two or three are usual."""
+LAYINGS = 12
+"""Most times that they are laid again; three or four are usual."""
 
 
 def fit(
@@ -117,18 +119,18 @@ def _fit(
         if t.trials:
             counts[t.d, t.k].append((t.n, t.successes, t.trials - t.successes))
     data = [tuple(counts[cell]) for cell in cells]
-    coupled, weights, tables = _settled(believed, data, form_weights, level)
-    kept = np.flatnonzero(weights > 1e-5 * weights.max())
+    coupled, settings, weights, tables = _settled(believed, data, form_weights, level)
+    kept = np.flatnonzero(weights > 1e-4 * weights.max())
     return Posterior(
         asked=tuple(asked),
         tallies=tallies,
         level=level,
         confidence=confidence,
         tolerance=tolerance,
-        cells=cells,
+        believed=believed,
         forms=forms,
+        settings=settings.at(kept),
         weights=weights[kept] / weights[kept].sum(),
-        prior_mean=believed.mean,
         mean=coupled.mean[kept],
         covariance=coupled.covariance[kept],
         cavity=coupled.cavity.rows(kept),
@@ -139,77 +141,100 @@ def _fit(
 
 def _settled(
     believed: Prior, data: Sequence[Counts], form_weights: Array, level: float
-) -> tuple[Coupled, Array, tuple[Table, ...]]:
-    """The posterior under each scale, the scales' weights, and tables laid where the masses are.
+) -> tuple[Coupled, Settings, Array, tuple[Table, ...]]:
+    """The posterior under each setting, the settings' weights, and tables laid where masses are.
 
-    Words decide where tables lie, tables what words are: the first pass is a scout with two scales,
-    each later one begins where the one before ended, until no word has moved far.
+    Words decide where tables lie and the evidence where the grid of slopes lies; both follow from
+    a pass over tables and grid. Passes with one scale and few sweeps go on until neither moves far;
+    the last has every scale.
     """
     observed = np.array([place for place, own in enumerate(data) if own], dtype=np.int64)
-    every = np.arange(len(SCALES))
-    scales = np.array(SCOUTS) if len(observed) else every
+    grid = Grid.believed(bool(np.ptp(believed.log_d) > 0))
     spreads = np.sqrt(believed.covariance.max(0).diagonal())
     words = [
-        Word.rounded(
-            believed.mean[c], spreads[c], believed.mean[c + len(data)], spreads[c + len(data)]
-        )
-        for c in range(len(data))
+        Word.rounded(centre, spread, *_slope_word(grid, log_d))
+        for centre, spread, log_d in zip(believed.mean, spreads, believed.log_d, strict=True)
     ]
+    start: Normals | None = None
     log_weights = np.log(SCALE_WEIGHTS)
-    start: Pairs | None = None
-    laying, moved = 0, True
-    while True:
-        tables = tuple(
-            tabulated(own, *ends, word, level)
-            for own, ends, word in zip(data, believed.reach.tolist(), words, strict=True)
-        )
-        last = laying == LAYINGS or not moved
+    for _ in range(LAYINGS if len(observed) else 0):
+        tables = _laid(believed, data, words, level)
+        seen = [tables[place] for place in observed]
+        line = Settings.on(grid)
+        in_a, origin = line.with_scales(log_weights[list(SCOUTS)])
+        in_a = replace(in_a, scale=np.array(SCOUTS)[in_a.scale])
+        in_b = Settings.about(grid, SCOUTS[1])
+        settings = in_a.and_also(in_b)
         coupled = couple(
-            believed.mean,
-            believed.covariance[scales],
-            [tables[place] for place in observed],
-            observed,
-            form_weights,
-            log_weights=log_weights[scales],
-            start=start,
-            sweeps=MAX_SWEEPS if last else SCOUTING,
+            believed, seen, observed, form_weights, settings, start=start, sweeps=SCOUTING
         )
-        logs = coupled.log_evidence + log_weights[scales]
-        weights = np.exp(logs - logs.max())
-        weights /= weights.sum()
-        if last:
-            return coupled, weights, tables
-        fresh = _words(coupled, weights, believed.mean)
+        weights = _weights(coupled, settings)
+        start = coupled.sites.rows(np.full(len(weights), int(np.argmax(weights))))
+        by_a = np.bincount(origin, weights[: len(origin)])
+        by_b = weights[len(origin) :]
+        further = grid.toward((line.a, by_a / by_a.sum()), (in_b.b, by_b / by_b.sum()))
+        fresh = _words(coupled, weights, believed, further)
         moves = [_is_far(a, b) for a, b in zip(words, fresh, strict=True)]
+        if grid.is_near(further) and not any(moves):
+            break
+        grid = further
         words = [b if move else a for a, b, move in zip(words, fresh, moves, strict=True)]
-        moved = any(moves)
-        start = coupled.sites
-        if len(scales) < len(every):
-            start, scales, moved = start.rows(every * 0 + int(np.argmax(weights))), every, True
-        laying += 1
+    settings = Settings.on(grid)
+    if start is not None:
+        # values of a that the scouts have no use for are left out for all scales
+        settings = settings.at(np.flatnonzero(by_a > NEGLIGIBLE * by_a.max()))
+    settings, _ = settings.with_scales(log_weights)
+    tables = _laid(believed, data, words, level)
+    coupled = couple(
+        believed,
+        [tables[place] for place in observed],
+        observed,
+        form_weights,
+        settings,
+        start=start.rows(np.zeros(len(settings.a), np.int64)) if start is not None else None,
+    )
+    return coupled, settings, _weights(coupled, settings), tables
 
 
-def _words(coupled: Coupled, weights: Array, mean: Array) -> list[Word]:
-    """What the other cells say of each, over all scales; a scale's weight is at least a share."""
+def _laid(
+    believed: Prior, data: Sequence[Counts], words: Sequence[Word], level: float
+) -> tuple[Table, ...]:
+    return tuple(
+        tabulated(own, *ends, word, level)
+        for own, ends, word in zip(data, believed.reach.tolist(), words, strict=True)
+    )
+
+
+def _weights(coupled: Coupled, settings: Settings) -> Array:
+    logs = coupled.log_evidence + settings.log_weight
+    weights = np.exp(logs - logs.max())
+    return np.asarray(weights / weights.sum())
+
+
+def _words(coupled: Coupled, weights: Array, believed: Prior, grid: Grid) -> list[Word]:
+    """What the other cells say of each; no setting's weight is taken for less than a share."""
     shares = 0.8 * weights + 0.2 / len(weights)
-    count = len(mean) // 2
-    determinant = coupled.cavity.determinant
-    at_m, at_l = coupled.cavity.moments()
-    var_m, var_l = coupled.cavity.ll / determinant, coupled.cavity.mm / determinant
-    centre_m, centre_l = shares @ at_m, shares @ at_l
-    sd_m = np.sqrt(shares @ (var_m + (at_m - centre_m) ** 2))
-    sd_l = np.sqrt(shares @ (var_l + (at_l - centre_l) ** 2))
+    at = coupled.cavity.pull / coupled.cavity.precision
+    centre = shares @ at
+    spread = np.sqrt(shares @ (1 / coupled.cavity.precision + (at - centre) ** 2))
     return [
-        Word.rounded(centre_m[c] + mean[c], sd_m[c], centre_l[c] + mean[c + count], sd_l[c])
-        for c in range(count)
+        Word.rounded(m, sd_m, *_slope_word(grid, log_d))
+        for m, sd_m, log_d in zip(centre + believed.mean, spread, believed.log_d, strict=True)
     ]
+
+
+def _slope_word(grid: Grid, log_d: float) -> tuple[float, float]:
+    """Centre and spread of a cell's log s that its nodes must reach."""
+    return grid.a + grid.b * log_d, float(
+        np.sqrt(grid.sd_a**2 + (grid.sd_b * log_d) ** 2 + OWN_SLOPE_SD**2)
+    )
 
 
 def _is_far(old: Word, new: Word) -> bool:
     """Whether tables laid for the old word may miss what the new one points at."""
     return (
         not 0.4 < new.sd_m / old.sd_m < 2.5
-        or not 0.4 < new.sd_l / old.sd_l < 2.5
+        or not 0.4 < new.sd_l / old.sd_l < 1.5
         or abs(new.m - old.m) > 1.1 * old.sd_m
-        or abs(new.l - old.l) > 1.1 * old.sd_l
+        or abs(new.l - old.l) > 0.6 * old.sd_l
     )

@@ -16,7 +16,15 @@ from orchestrator.inference.laws.fit import LEVEL_SD, SLOPE_SD
 from orchestrator.inference.laws.outcomes import SCATTERS, Outcomes, fitted
 from orchestrator.inference.laws.scatter import log_prior
 from orchestrator.inference.link import FORMS
-from orchestrator.inference.prior import prior
+from orchestrator.inference.prior import (
+    SLOPE_EXPONENT,
+    SLOPE_EXPONENT_SD,
+    SLOPE_MEAN,
+    prior,
+)
+from orchestrator.inference.prior import (
+    SLOPE_SD as LOG_S_SD,
+)
 from orchestrator.inference.psychometric import fit as fit_posterior
 from orchestrator.inference.threshold import Asked, Tally
 from tests.inference.brute import log_likelihood
@@ -43,25 +51,26 @@ def power_of(posterior):
     return outcomes, fitted(outcomes, form)
 
 
-def test_exponent_and_evidence_are_the_integral_over_everything():
+def test_exponent_and_scatter_are_the_integral_over_everything():
     """Level and slope of the law, tau, the curve's forms and three slopes s, all summed;
-    slopes by draws from their Gaussian prior. Scatters under 0.03 are left out on both sides.
+    slopes by draws from their prior. Scatters under 0.03 are left out on both sides.
     """
     posterior = a_posterior(trials=6)
     _, found = power_of(posterior)
-    loose = found.weights[3:].sum()
+    kept = found.scatters >= SCATTERS[3]
+    loose = found.weights[kept].sum()
     found = replace(
         found,
-        log_evidence=found.log_evidence + math.log(loose),
-        weights=found.weights[3:] / loose,
-        means=found.means[3:],
-        covariances=found.covariances[3:],
-        scatters=found.scatters[3:],
+        weights=found.weights[kept] / loose,
+        means=found.means[kept],
+        covariances=found.covariances[kept],
+        scatters=found.scatters[kept],
     )
     believed = prior(posterior.cells, posterior.asked)
-    draws = stats.qmc.MultivariateNormalQMC(
-        believed.mean[3:], believed.covariance[0][3:, 3:], rng=np.random.default_rng(0)
-    ).random(512)
+    unit = stats.qmc.MultivariateNormalQMC(np.zeros(5), rng=np.random.default_rng(0)).random(1024)
+    level = SLOPE_MEAN + LOG_S_SD * unit[:, :1]
+    exponent = SLOPE_EXPONENT + SLOPE_EXPONENT_SD * unit[:, 1:2]
+    draws = level + exponent * believed.log_d + believed.own_slope * unit[:, 2:]
     m = np.linspace(-0.8, 0.8, 65)[None, :] + np.log([2 * d**1.2 for d in DS])[:, None]
     weights = np.array([form.weight for form in FORMS])
     weights = weights / weights.sum()
@@ -100,15 +109,16 @@ def test_exponent_and_evidence_are_the_integral_over_everything():
             total += weight * each.mean(0)
         logs.append(np.log(total + 1e-300) + prior_here + math.log(share))
     joint = logsumexp(np.array(logs), axis=0).reshape(len(levels), len(slopes))
-    cell_size = (levels[1] - levels[0]) * (slopes[1] - slopes[0])
     marginal = np.exp(joint - joint.max()).sum(0)
     cumulative = (np.cumsum(marginal) - marginal / 2) / marginal.sum()
     exponent, unit = found.exponents(0.95)["d"], np.log(DS).std()
     width = unit * (exponent.high - exponent.low)
     for share, value in ((0.025, exponent.low), (0.5, exponent.value), (0.975, exponent.high)):
         assert unit * value == pytest.approx(np.interp(share, cumulative, slopes), abs=0.1 * width)
-    brute = float(logsumexp(joint)) + math.log(cell_size) + top.sum()
-    assert found.log_evidence == pytest.approx(brute, abs=0.3)
+    by_scatter = logsumexp(np.array(logs), axis=1)
+    brute = np.exp(by_scatter - logsumexp(by_scatter))
+    mine = [found.weights[found.scatters == tau].sum() for tau in SCATTERS[3:]]
+    np.testing.assert_allclose(mine, brute, atol=0.05)
 
 
 @pytest.mark.parametrize(("row", "seed"), [(3, 3), (6, 1), (7, 0), (8, 1)])

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.inference import psychometric
-from orchestrator.inference.coupling import couple
+from orchestrator.inference.coupling import couple, hat_weights
 from orchestrator.inference.likelihood import Table, log_likelihood
 from orchestrator.inference.link import FORMS
 from orchestrator.inference.nodes import evenly
 from orchestrator.inference.prior import prior
+from orchestrator.inference.settings import Settings
 from orchestrator.inference.threshold import Asked, Tally
 from tests.inference import brute
 
@@ -70,33 +71,45 @@ def test_two_thresholds_agree_with_sums_over_all_four_unknowns():
         [at(50, 1, 4), at(90, 4, 4)],
     ]
     tables = [clean_table(own, centre) for own, centre in zip(data, (3.0, 4.2), strict=True)]
-    for scale in (1, 5):
-        covariance = believed.covariance[[scale]]
-        mine = couple(
-            believed.mean,
-            covariance,
-            tables,
-            np.array([0, 1]),
-            np.ones(1),
-            log_weights=np.zeros(1),
-        )
-        ranges = [(2.0, 4.0), (3.2, 5.2)], [(-1.0, 5.5), (-1.0, 5.5)]
+    slope, exponent = 1.8, 0.4
+    for scale in (1, 4):
+        one = Settings(*(np.array([x]) for x in (scale, slope, exponent, 0.0, 0.0)))
+        mine = couple(believed, tables, np.array([0, 1]), np.ones(1), one)
+        covariance = np.zeros((4, 4))
+        covariance[:2, :2] = believed.covariance[scale]
+        covariance[2:, 2:] = believed.own_slope**2 * np.eye(2)
+        centres = np.concatenate([believed.mean, slope + exponent * believed.log_d])
+        ranges = [(2.0, 4.0), (3.2, 5.2)], [(c - 1.2, c + 1.2) for c in centres[2:]]
         means, spreads, evidence = brute.two_cells(
-            believed.mean, covariance[0], FORMS[0], 0.5, data, *ranges
+            centres, covariance, FORMS[0], 0.5, data, *ranges
         )
-        sizes = np.sqrt(np.diag(mine.covariance[0])[:2])
-        np.testing.assert_allclose(mine.mean[0, :2], means, atol=0.1 * spreads.min())
+        sizes = np.sqrt(np.diag(mine.covariance[0]))
+        np.testing.assert_allclose(mine.mean[0], means, atol=0.1 * spreads.min())
         np.testing.assert_allclose(sizes, spreads, rtol=0.08)
         assert mine.log_evidence[0] == pytest.approx(evidence, abs=0.1)
 
 
 def clean_table(tallies, centre):
-    """One cell's likelihood under the first form, on nodes two nats around `centre`."""
+    """One cell's likelihood under the first form, on nodes a nat around `centre`."""
     m = evenly(np.array([centre - 1]), np.array([centre + 1]), 64)
-    l = evenly(np.array([-1.0]), np.array([5.5]), 40)
+    l = np.linspace(-0.5, 4.0, 40)
     counts = tuple((t.n, t.successes, t.trials - t.successes) for t in tallies)
-    top = log_likelihood(counts, FORMS[:1], 0.5, m.x[0], l.x[0])[0]
-    return Table(m, l, top, np.ones((1, 64, 40)))
+    logs = log_likelihood(counts, FORMS[:1], 0.5, m.x[0], l)
+    top = logs.max((0, 2))
+    return Table(m, l, top, np.exp(logs - top[:, None]))
+
+
+def test_weights_of_hats_are_means_of_broken_lines():
+    """Against a sum over a dense grid, inside the nodes and beyond both ends."""
+    nodes = np.linspace(-1.0, 2.0, 7)[None, :]
+    values = np.array([0.3, 2.0, 1.0, 0.0, 1.5, 0.2, 0.7])
+    for centre in (-2.5, 0.3, 1.9, 4.0):
+        x = np.linspace(centre - 8 * 0.4, centre + 8 * 0.4, 40_001)
+        density = np.exp(-0.5 * ((x - centre) / 0.4) ** 2)
+        exact = (np.interp(x, nodes[0], values) * density).sum() / density.sum()
+        weights = hat_weights(nodes, np.array([[centre]]), np.array([[0.4]]))
+        assert weights[0, 0] @ values == pytest.approx(exact, abs=1e-6)
+        assert weights.sum() == pytest.approx(1.0, abs=1e-9)
 
 
 @given(st.permutations(range(9)), st.integers(0, 2**16))

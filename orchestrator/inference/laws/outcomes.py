@@ -3,8 +3,8 @@
     m = log n_star ~ basis . coefficients + offset + tau e,    e ~ N(0, I)
 
 takes the place of the near power law that thresholds are sought under (`prior`), and expectation
-propagation (`coupling`) gives the evidence and the coefficients for each tau and each form of the
-success curve; slopes keep their prior.
+propagation (`coupling`) gives the evidence and the coefficients for each tau, each form of the
+success curve and each slope that the posterior of the thresholds left standing.
 
 Why not regress on the thresholds that were found: these lean on one another and on a power law
 already. Measured on simulated sweeps (60 problems of each family, 6 or 12 thresholds, 12 to 24
@@ -17,7 +17,7 @@ no Gaussian before its neighbours speak.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ from orchestrator.inference.laws.fit import Fit, coefficient_prior
 from orchestrator.inference.laws.scatter import log_prior
 from orchestrator.inference.likelihood import Table
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.prior import prior
+from orchestrator.inference.prior import Prior
+from orchestrator.inference.settings import Settings
 
 Array = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ iteration settles for at least one of them, however badly the family fits."""
 @dataclass(frozen=True)
 class Outcomes:
     """The outcomes of C cells: d, k (C,), their tables, the prior weights of the curve's forms
-    (F,), a typical log n_star, and the Gaussian prior of log s: mean (C,), covariance (C, C).
+    (F,), a typical log n_star, what is believed of the cells, and the slopes that may be theirs.
     """
 
     d: Array
@@ -48,24 +49,30 @@ class Outcomes:
     tables: tuple[Table, ...]
     form_weights: Array
     centre: float
-    slope_mean: Array
-    slope_covariance: Array
+    believed: Prior
+    slopes: Settings
 
     @staticmethod
     def of(posterior: Posterior, used: Sequence[int]) -> "Outcomes":
         """The outcomes behind the asked thresholds `used`, on the posterior's own tables."""
         cells = [posterior.cell(i) for i in used]
-        believed = prior(posterior.cells, posterior.asked)
-        slopes = len(posterior.cells) + np.array(cells)
         form_weights = np.array([form.weight for form in posterior.forms])
+        believed = posterior.believed
         return Outcomes(
             d=np.array([posterior.asked[i].d for i in used], float),
             k=np.array([posterior.asked[i].k for i in used], float),
             tables=tuple(posterior.tables[cell] for cell in cells),
             form_weights=form_weights / form_weights.sum(),
             centre=float(np.mean([posterior.log_n_star(i)[0] for i in used])),
-            slope_mean=believed.mean[slopes],
-            slope_covariance=believed.covariance[0][np.ix_(slopes, slopes)],
+            believed=replace(
+                believed,
+                cells=tuple(believed.cells[cell] for cell in cells),
+                mean=believed.mean[cells],
+                covariance=believed.covariance[:, cells][:, :, cells],
+                log_d=believed.log_d[cells],
+                reach=believed.reach[cells],
+            ),
+            slopes=posterior.settings.slopes(),
         )
 
 
@@ -73,26 +80,23 @@ def fitted(outcomes: Outcomes, form: Form) -> Fit:
     """The posterior of one family, scatters averaged."""
     basis, offset = form.basis(outcomes.d, outcomes.k), form.offset(outcomes.d, outcomes.k)
     prior_variance = coefficient_prior(basis.shape[1])
-    cells, variance = len(basis), SCATTERS[:, None, None] ** 2
+    cells = len(basis)
     law = outcomes.centre + offset - offset.mean()
-    covariance = np.zeros((len(SCATTERS), 2 * cells, 2 * cells))
-    covariance[:, :cells, :cells] = (basis * prior_variance) @ basis.T + variance * np.eye(cells)
-    covariance[:, cells:, cells:] = outcomes.slope_covariance
-    coupled = couple(
-        np.concatenate([law, outcomes.slope_mean]),
-        covariance,
-        outcomes.tables,
-        np.arange(cells),
-        outcomes.form_weights,
-        log_weights=log_prior(SCATTERS),
+    scattered = SCATTERS[:, None, None] ** 2 * np.eye(cells)
+    believed = replace(
+        outcomes.believed, mean=law, covariance=(basis * prior_variance) @ basis.T + scattered
     )
+    settings, _ = outcomes.slopes.with_scales(log_prior(SCATTERS))
+    coupled = couple(believed, outcomes.tables, np.arange(cells), outcomes.form_weights, settings)
+    scatters = SCATTERS[settings.scale]
+    variance = scatters[:, None, None] ** 2
     # given log n_star and tau, coefficients follow by regression: gain . (log n_star - law) + rest
     rest = np.linalg.inv(basis.T @ basis + variance * np.diag(1.0 / prior_variance))
     gain = rest @ basis.T
-    means = np.einsum("hpc,hc->hp", gain, coupled.mean[:, :cells] - law)
+    means = np.einsum("hpc,hc->hp", gain, coupled.mean - law)
     means[:, 0] += outcomes.centre - offset.mean()
-    spread = gain @ coupled.covariance[:, :cells, :cells] @ gain.transpose(0, 2, 1)
-    terms = coupled.log_evidence + log_prior(SCATTERS)
+    spread = gain @ coupled.covariance @ gain.transpose(0, 2, 1)
+    terms = coupled.log_evidence + settings.log_weight
     log_evidence = float(np.logaddexp.reduce(terms))
     weights = np.exp(terms - log_evidence)
-    return Fit(form, log_evidence, weights, means, spread + variance * rest, SCATTERS)
+    return Fit(form, log_evidence, weights, means, spread + variance * rest, scatters)
