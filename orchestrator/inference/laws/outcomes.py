@@ -11,9 +11,8 @@ already. Measured on simulated sweeps (60 problems of each family, 6 or 12 thres
 outcomes each, exact laws), 95% intervals of exponents covered 92% with thresholds' own intervals
 taken as independent, 83 to 100% by family; 95% with their joint covariance, but 87% for exponential
 and binomial laws, and a law with a logarithm was called a plain power in up to 5% of problems.
-Fitting thresholds apart, or dividing
-the prior out of a Gaussian posterior, cost two to ten times the width: a cell with few outcomes is
-no Gaussian before its neighbours speak.
+Fitting thresholds apart, or dividing the prior out of a Gaussian posterior, cost two to ten times
+the width: a cell with few outcomes is no Gaussian before its neighbours speak.
 """
 
 from collections.abc import Sequence
