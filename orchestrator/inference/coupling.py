@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from orchestrator.inference.likelihood import Table
-from orchestrator.inference.prior import Prior
+from orchestrator.inference.prior import STRAY_SLOPE, STRAY_SLOPE_SD, Prior
 from orchestrator.inference.settings import Settings
 
 Array = NDArray[np.float64]
@@ -127,7 +127,9 @@ class Grids:
         log_d = believed.log_d[cells][:, None]
         slopes = settings.a + settings.b * log_d
         spread = np.hypot(believed.own_slope, settings.sd_b * log_d)
-        across = hat_weights(np.stack([t.l for t in tables]), slopes, spread)
+        nodes = np.stack([t.l for t in tables])
+        across = (1 - STRAY_SLOPE) * hat_weights(nodes, slopes, spread)
+        across += STRAY_SLOPE * hat_weights(nodes, slopes, np.hypot(spread, STRAY_SLOPE_SD))
         tabulated = np.stack([t.relative for t in tables])
         count, forms, nodes, _ = tabulated.shape
         summed = tabulated.reshape(count, forms * nodes, -1) @ across.transpose(0, 2, 1)
@@ -148,16 +150,16 @@ class Grids:
 
 
 def hat_weights(nodes: Array, centre: Array, spread: Array) -> Array:
-    """Weights (C, H, S) with which values at evenly spaced nodes (C, S), joined by straight lines
-    and constant beyond the ends, have their mean under N(centre, spread^2): (C, H) each.
+    """Weights (C, H, S) with which values at ascending nodes (C, S), joined by straight lines and
+    constant beyond the ends, have their mean under N(centre, spread^2): (C, H) each.
 
     By the mean of a ramp, E max(x - t, 0) = spread phi(u) + (centre - t) Phi(u) with
-    u = (centre - t) / spread: a hat is a second difference of ramps.
+    u = (centre - t) / spread: a hat is made of ramps.
     """
     off = centre[:, :, None] - nodes[:, None, :]
     u = off / spread[:, :, None]
     ramp = spread[:, :, None] * np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi) + off * ndtr(u)
-    passed = (ramp[:, :, :-1] - ramp[:, :, 1:]) / (nodes[:, 1] - nodes[:, 0])[:, None, None]
+    passed = (ramp[:, :, :-1] - ramp[:, :, 1:]) / np.diff(nodes)[:, None, :]
     padded = np.pad(passed, ((0, 0), (0, 0), (1, 1)), constant_values=((0, 0), (0, 0), (1, 0)))
     return np.asarray(np.maximum(padded[:, :, :-1] - padded[:, :, 1:], 0.0))
 

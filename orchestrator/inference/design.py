@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from orchestrator.inference.audit import looks
 from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, around
 from orchestrator.inference.posterior import Atoms, Posterior
 from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
-from orchestrator.inference.verdict import OWN_TRIALS
+from orchestrator.inference.verdict import OWN_TRIALS, is_narrow
 
 Array = NDArray[np.float64]
 Work = Callable[[int, int, int], float]
@@ -117,13 +118,43 @@ def choose(
     unsettled = [i for i in range(len(asked)) if for_exponents or not posterior.settled(i)]
     if not unsettled or trials < 1:
         return []
-    cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in unsettled]
+    owed = _looks(posterior, unsettled, pending)[:trials]
+    trials -= sum(choice.repeats for choice in owed)
+    wide = [i for i in unsettled if for_exponents or not is_narrow(posterior, i)]
+    if not wide or trials < 1:
+        return owed
+    cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in wide]
     outlook = _Outlook(posterior, cells)
     for choice in pending:
         outlook.expect(choice)
     prices = _prices(asked, cells, work, at_hand)
     goals = _exponents(posterior, cells, tolerance) if for_exponents else _thresholds(cells)
-    return _greedy(_Picker(outlook, cells, goals, prices, posterior, pending), asked, trials)
+    chosen = _greedy(_Picker(outlook, cells, goals, prices, posterior, pending), asked, trials)
+    return sorted([*owed, *chosen], key=lambda choice: (choice.d, choice.k, choice.n))
+
+
+def _looks(
+    posterior: Posterior, unsettled: Sequence[int], pending: Sequence[Choice]
+) -> list[Choice]:
+    """Looks away from the crossings of narrow thresholds, one by one, without those in flight; the
+    first of them again where all are, so that search goes on.
+    """
+    flying = {(c.d, c.k, c.n): c.repeats for c in pending}
+    wanted = [
+        Choice(posterior.asked[i].d, posterior.asked[i].k, n, 1)
+        for i in unsettled
+        if is_narrow(posterior, i)
+        for n, repeats in looks(posterior, i)
+        for _ in range(repeats)
+    ]
+    left, kept = dict(flying), []
+    for choice in wanted:
+        key = (choice.d, choice.k, choice.n)
+        if left.get(key, 0):
+            left[key] -= 1
+        else:
+            kept.append(choice)
+    return kept
 
 
 def _cell(
@@ -371,7 +402,7 @@ class _Picker:
             self._real[place, :count] = True
             self._free[place, :count] = [AT_HAND if free else 1.0 for _, free in row]
             self._work[place, :count] = [work for work, _ in row]
-            own = sum(t.trials for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k))
+            own = sum(t.trials for t in posterior.own(cell.goal.i))
             flying = sum(c.repeats for c in pending if (c.d, c.k) == (ask.d, ask.k))
             self._owed[place] = max(0, OWN_TRIALS - own - flying)
             if not cell.goal.bracketed:

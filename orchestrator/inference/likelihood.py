@@ -21,11 +21,14 @@ Counts = tuple[tuple[int, int, int], ...]
 """The answered trials of one cell: (n, successes, failures) by ascending n."""
 
 M_NODES, L_NODES = 48, 15
-"""Nodes of log n_star and of log s per cell. Doubling both moves interval ends by under 2% of
-their width in the tests."""
+"""Nodes of log n_star and, in the reach of the word, of log s. Doubling both moves interval ends by
+under 2% of their width in the tests."""
 
 L_REACH = 2.6
 """Nodes of log s span this many spreads of the word on either side."""
+
+L_BELOW, L_ABOVE = (4.5, 2.5, 1.0), (1.0, 3.0)
+"""Further nodes this far beyond either end, for a cell whose slope is unlike the others'."""
 
 PASSES = 6
 """Most passes that only move the nodes; spacing shrinks up to tenfold in each, two are usual."""
@@ -45,8 +48,11 @@ WORD_STEPS = 2
 DISTRUST = 1.5
 """A word's spread is widened by this when nodes are placed: it is rounded, and not the last one."""
 
+FAR = -4.0
+"""Log weight, when nodes are placed, of slopes that the word knows nothing of."""
+
 REMEMBERED = 2048
-"""Tables kept in memory, about 60 kB each."""
+"""Tables kept in memory, about 70 kB each."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def _rounded(centre: float, spread: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Table:
-    """The likelihood of one cell at its nodes m (G,) and l (S,), evenly spaced, for F forms.
+    """The likelihood of one cell at its nodes m (G,) and l (S,), ascending, for F forms.
 
     The likelihood of form f at (m, l) is exp(top[m]) * relative[f, m, l] up to a constant: `top`
     (G,) is the largest log-likelihood at m, `relative` (F, G, S) in [0, 1].
@@ -87,7 +93,8 @@ class Table:
 def tabulated(counts: Counts, low: float, high: float, word: Word, level: float) -> Table:
     """The table of one cell whose log n_star is sought between `low` and `high`."""
     forms = admissible(FORMS, level)
-    l = word.l + word.sd_l * np.linspace(-L_REACH, L_REACH, L_NODES)
+    core = word.l + word.sd_l * np.linspace(-L_REACH, L_REACH, L_NODES)
+    l = np.concatenate([core[0] - np.array(L_BELOW), core, core[-1] + np.array(L_ABOVE)])
     m = _placed(counts, low, high, word, level, forms, l)
     logs = log_likelihood(counts, forms, level, m.x[0], l)
     top = logs.max((0, 2))
@@ -126,7 +133,7 @@ def _placed(
     seeds = np.concatenate([around, likely_gaps(counts, SEEDED_GAPS)])
     m = seeded(np.array([low]), np.array([high]), M_NODES, [seeds])
     few = [forms[f] for f in ROUGH_FORMS if f < len(forms)]
-    in_l = -0.5 * ((l - word.l) / (DISTRUST * word.sd_l)) ** 2
+    in_l = np.maximum(-0.5 * ((l - word.l) / (DISTRUST * word.sd_l)) ** 2, FAR)
     for _ in range(PASSES):
         logs = log_likelihood(counts, few, level, m.x[0], l) + in_l
         logs -= 0.5 * (((m.x[0] - word.m) / spread) ** 2)[:, None]

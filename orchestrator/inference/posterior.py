@@ -165,12 +165,14 @@ class Posterior:
         return m[:, [self.cell(i) for i in range(len(self.asked))]]
 
     def correlation(self) -> Array:
-        """Correlations of log n_star between cells: (C, C), those of the Gaussians, averaged."""
-        off = self.mean - self.weights @ self.mean
-        within = np.einsum("h,hij->ij", self.weights, self.covariance)
-        covariance = within + np.einsum("h,hi,hj->ij", self.weights, off, off)
-        scale = np.sqrt(np.diag(covariance))
-        return np.asarray(covariance / np.outer(scale, scale))
+        """Correlations of log n_star between cells: (C, C), those of the settings, averaged.
+
+        Not those of the average covariance, in which a doubtful law that holds loosely would speak
+        louder than a likely one that holds.
+        """
+        scale = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+        each = self.covariance / (scale[:, :, None] * scale[:, None, :])
+        return np.asarray(np.einsum("h,hij->ij", self.weights, each))
 
     def atoms(self, cell: int, count: int) -> Atoms:
         """Equally likely (m, l, form) of one cell, ascending in m."""
@@ -196,6 +198,10 @@ class Posterior:
         """All (d, k) that have trials or are asked, sorted."""
         return self.believed.cells
 
+    def own(self, i: int) -> tuple[Tally, ...]:
+        """The tallies of the i-th asked threshold's own cell, ascending in n."""
+        return self._by_cell.get((self.asked[i].d, self.asked[i].k), ())
+
     def cell(self, i: int) -> int:
         """Place of the i-th asked threshold among the cells."""
         return self._places[i]
@@ -210,6 +216,13 @@ class Posterior:
     def _places(self) -> tuple[int, ...]:
         place = {cell: number for number, cell in enumerate(self.cells)}
         return tuple(place[(ask.d, ask.k)] for ask in self.asked)
+
+    @cached_property
+    def _by_cell(self) -> dict[Cell, tuple[Tally, ...]]:
+        found: dict[Cell, list[Tally]] = {}
+        for tally in self.tallies:
+            found.setdefault((tally.d, tally.k), []).append(tally)
+        return {cell: tuple(own) for cell, own in found.items()}
 
     @cached_property
     def _grids(self) -> Grids:

@@ -3,7 +3,7 @@
 For cells x = (log d, log k), standardised to z:
 
     m = log n_star ~ centre + beta . z + bend(z) + own,  bend ~ GP(0, bend^2 RBF), own ~ N(0, own^2)
-    l = log s      ~ a + b (log d - mean) + own,         own ~ N(0, own_slope^2)
+    l = log s      ~ a + b (log d - mean) + own,         own ~ N(0, own_slope^2), or far off
 
 Given `bend` and `own` the m of all cells are jointly Gaussian; given a and b the l of different
 cells have nothing to do with each other. The four are averaged over (`settings`). The ranges that
@@ -25,7 +25,7 @@ SCALES = ((0.0, 0.02), (0.2, 0.03), (1.2, 0.04), (0.15, 0.15), (0.5, 0.8))
 """(bend, own) in nats, averaged over: a power law, smooth laws that bend more and more, and laws
 that hold less and less. Chosen by hand."""
 
-SCALE_WEIGHTS = (0.45, 0.25, 0.15, 0.11, 0.04)
+SCALE_WEIGHTS = (0.50, 0.22, 0.15, 0.10, 0.03)
 """Prior weights of the scales. Chosen by hand."""
 
 EXPONENT_SD = 1.5
@@ -41,6 +41,11 @@ SLOPE_EXPONENT, SLOPE_EXPONENT_SD = 0.4, 0.4
 OWN_SLOPE_SD, OWN_SLOPE_K = 0.25, 0.3
 """Each cell's own deviation of log s from the trend, and what a standard deviation of log k adds to
 it in squares. Chosen by hand."""
+
+
+STRAY_SLOPE, STRAY_SLOPE_SD = 0.06, 2.0
+"""Chance that a cell's slope has nothing to do with the others', and its spread about them then:
+one threshold may be no threshold at all. Chosen by hand."""
 
 
 @dataclass(frozen=True)

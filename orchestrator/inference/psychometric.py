@@ -170,9 +170,9 @@ def _settled(
         )
         weights = _weights(coupled, settings)
         start = coupled.sites.rows(np.full(len(weights), int(np.argmax(weights))))
-        by_a = np.bincount(origin, weights[: len(origin)])
-        by_b = weights[len(origin) :]
-        further = grid.toward((line.a, by_a / by_a.sum()), (in_b.b, by_b / by_b.sum()))
+        logs = coupled.log_evidence + settings.log_weight
+        by_a = np.asarray(np.bincount(origin, _shares(logs[: len(origin)])), np.float64)
+        further = grid.toward((line.a, by_a), (in_b.b, _shares(logs[len(origin) :])))
         fresh = _words(coupled, weights, believed, further)
         moves = [_is_far(a, b) for a, b in zip(words, fresh, strict=True)]
         if grid.is_near(further) and not any(moves):
@@ -206,7 +206,10 @@ def _laid(
 
 
 def _weights(coupled: Coupled, settings: Settings) -> Array:
-    logs = coupled.log_evidence + settings.log_weight
+    return _shares(coupled.log_evidence + settings.log_weight)
+
+
+def _shares(logs: Array) -> Array:
     weights = np.exp(logs - logs.max())
     return np.asarray(weights / weights.sum())
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.inference.audit import looks
 from orchestrator.inference.monotone import chance_of_a_fall
 from orchestrator.inference.threshold import Threshold
 
@@ -31,7 +32,7 @@ GAPS_ALLOWED = 0.1
 def judged(posterior: "Posterior", i: int) -> Threshold:
     """The i-th asked threshold with its status and interval, in the units of n."""
     ask, sure = posterior.asked[i], posterior.confidence
-    own = [t for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k)]
+    own = posterior.own(i)
     trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
     answer = Threshold(ask.d, ask.k, "undecided", None, None, None, sure, trials, gaps)
     if not posterior.tallies:
@@ -67,11 +68,11 @@ def _located(posterior: "Posterior", i: int, answer: Threshold) -> Threshold:
 def is_settled(posterior: "Posterior", i: int) -> bool:
     """Whether more trials of the i-th threshold are not needed, or would not help.
 
-    A threshold undecided only because too many of its trials are gaps is left alone once its
-    interval is narrow, or once gaps outnumber answers: asking again would make more gaps.
+    A narrow one is settled once it has been looked for falls elsewhere (`audit`). A threshold
+    undecided only because too many of its trials are gaps is left alone once its interval is
+    narrow, or once gaps outnumber answers: asking again would make more gaps.
     """
-    ask = posterior.asked[i]
-    own = [t for t in posterior.tallies if (t.d, t.k) == (ask.d, ask.k)]
+    own = posterior.own(i)
     trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
     if gaps > max(trials, 2 * OWN_TRIALS):
         return True
@@ -80,6 +81,11 @@ def is_settled(posterior: "Posterior", i: int) -> bool:
     threshold = posterior.threshold(i)
     if threshold.status not in ("found", "undecided"):
         return True
+    return is_narrow(posterior, i) and not looks(posterior, i)
+
+
+def is_narrow(posterior: "Posterior", i: int) -> bool:
+    """Whether the interval meets the tolerance, or lies within one integer step."""
     return _is_narrow(posterior, *interval(posterior, i))
 
 
@@ -115,11 +121,7 @@ def _without_gaps(posterior: "Posterior", i: int) -> tuple[float, float, float]:
 
 def _gap_share(posterior: "Posterior", i: int, spread: tuple[float, float]) -> float:
     """Share of gaps among the trials between 10% and 90% success."""
-    ask = posterior.asked[i]
-    inside = [
-        t
-        for t in posterior.tallies
-        if (t.d, t.k) == (ask.d, ask.k) and math.floor(spread[0]) <= t.n <= math.ceil(spread[1])
-    ]
+    low, high = math.floor(spread[0]), math.ceil(spread[1])
+    inside = [t for t in posterior.own(i) if low <= t.n <= high]
     gaps = sum(t.gaps for t in inside)
     return gaps / max(1, gaps + sum(t.trials for t in inside))

@@ -31,7 +31,7 @@ def log_likelihood(form, level, tallies, m, l):
     return total
 
 
-def one_cell(ask, tallies, level, quantiles, m_range, l_range=(-2.5, 8.0), count=(1500, 300)):
+def one_cell(ask, tallies, level, quantiles, m_range, l_range=(-5.0, 9.0), count=(1500, 400)):
     """Quantiles of log n_star at one cell whose d and k stand alone."""
     half = np.log(ask.high / ask.low) / 2
     m = np.linspace(*m_range, count[0])[:, None]
@@ -40,8 +40,13 @@ def one_cell(ask, tallies, level, quantiles, m_range, l_range=(-2.5, 8.0), count
     for (bend, own), weight in zip(priors.SCALES, priors.SCALE_WEIGHTS, strict=True):
         variance = (0.6 * half + 0.7) ** 2 + bend**2 + own**2
         centre = (np.log(ask.low) + np.log(ask.high)) / 2
-        slope = priors.SLOPE_SD**2 + priors.OWN_SLOPE_SD**2
-        log_prior = -0.5 * (m - centre) ** 2 / variance - 0.5 * (l - np.log(8)) ** 2 / slope
+        own = priors.SLOPE_SD**2 + priors.OWN_SLOPE_SD**2
+        shares = (1 - priors.STRAY_SLOPE, own), (priors.STRAY_SLOPE, own + priors.STRAY_SLOPE_SD**2)
+        slope = sum(
+            share * np.exp(-0.5 * (l - np.log(8)) ** 2 / spread) / np.sqrt(spread)
+            for share, spread in shares
+        )
+        log_prior = -0.5 * (m - centre) ** 2 / variance + np.log(slope)
         log_prior = log_prior - 0.5 * np.log(variance)
         for form in FORMS:
             logs = (

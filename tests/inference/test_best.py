@@ -10,6 +10,7 @@ from scipy.special import ndtri
 from orchestrator.inference.best import best, is_settled
 from orchestrator.inference.psychometric import fit
 from orchestrator.inference.threshold import Asked, Tally, Threshold
+from tests.inference.looks import looked
 
 ASKED = Asked(10, 1, 1, 10**6)
 
@@ -68,6 +69,7 @@ def a_posterior(n_star, repeats=60, asked=None, tolerance=0.15):
         if repeats
     ]
     asked = (asked or Asked(10, 1, 5, 2000),)
+    counts += looked(asked[0], n_star) if repeats else []
     return fit(asked, counts, level=0.5, confidence=0.95, tolerance=tolerance)
 
 

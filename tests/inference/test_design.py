@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.inference import design, psychometric
 from orchestrator.inference.threshold import Asked, Choice, Tally
+from tests.inference.looks import looked
 
 ASKED = [Asked(d, 1, 5, 400) for d in (10, 20, 40)]
 EVEN = lambda d, n, k: 1.0
@@ -63,7 +64,8 @@ def test_choices_lie_on_the_ladder_near_the_crossing_and_come_in_blocks():
 
 
 def test_nothing_is_asked_once_everything_is_settled():
-    assert choose(bracketed(trials=400), tolerance=0.1) == []
+    looks = [tally for ask in ASKED for tally in looked(ask, 2 * ask.d)]
+    assert choose([*bracketed(trials=400), *looks], tolerance=0.1) == []
 
 
 def test_what_is_in_flight_is_not_asked_again():
@@ -111,7 +113,8 @@ def test_an_expensive_cell_is_not_starved():
     cheap = [Tally(t.d, t.k, t.n, t.successes * 40, t.trials * 40) for t in bracketed(asked[:1])]
     dear = bracketed(asked[1:])
     work = lambda d, n, k: 1e6 if k == 2 else 1.0
-    chosen = choose([*cheap, *dear], asked=asked, work=work, tolerance=0.05)
+    looks = looked(asked[0], 40)
+    chosen = choose([*cheap, *dear, *looks], asked=asked, work=work, tolerance=0.05)
     assert {c.k for c in chosen} == {2}
 
 

@@ -20,6 +20,8 @@ from orchestrator.inference.prior import (
     SLOPE_EXPONENT,
     SLOPE_EXPONENT_SD,
     SLOPE_MEAN,
+    STRAY_SLOPE,
+    STRAY_SLOPE_SD,
     prior,
 )
 from orchestrator.inference.prior import (
@@ -28,6 +30,7 @@ from orchestrator.inference.prior import (
 from orchestrator.inference.psychometric import fit as fit_posterior
 from orchestrator.inference.threshold import Asked, Tally
 from tests.inference.brute import log_likelihood
+from tests.inference.looks import looked
 
 DS = (10, 20, 40)
 
@@ -38,6 +41,7 @@ def a_posterior(slope=8.0, trials=12, exponent=1.2, ds=DS, k=1, high=200):
     for d in ds:
         n_star = 2 * d**exponent
         asked.append(Asked(d, k, 2, round(high * n_star)))
+        tallies += looked(asked[-1], n_star)
         for step in np.linspace(-2, 2, 7):
             n = round(n_star * math.exp(step / slope))
             won = round(trials / (1 + (n_star / n) ** slope))
@@ -70,7 +74,9 @@ def test_exponent_and_scatter_are_the_integral_over_everything():
     unit = stats.qmc.MultivariateNormalQMC(np.zeros(5), rng=np.random.default_rng(0)).random(1024)
     level = SLOPE_MEAN + LOG_S_SD * unit[:, :1]
     exponent = SLOPE_EXPONENT + SLOPE_EXPONENT_SD * unit[:, 1:2]
-    draws = level + exponent * believed.log_d + believed.own_slope * unit[:, 2:]
+    strays = np.random.default_rng(1).random((1024, 3)) < STRAY_SLOPE
+    own = np.where(strays, math.hypot(believed.own_slope, STRAY_SLOPE_SD), believed.own_slope)
+    draws = level + exponent * believed.log_d + own * unit[:, 2:]
     m = np.linspace(-0.8, 0.8, 65)[None, :] + np.log([2 * d**1.2 for d in DS])[:, None]
     weights = np.array([form.weight for form in FORMS])
     weights = weights / weights.sum()

@@ -9,6 +9,7 @@ from orchestrator.inference.outlook import prospect
 from orchestrator.inference.psychometric import fit
 from orchestrator.inference.threshold import Asked, Tally
 from orchestrator.search.planning import Goal, Group, plan, posterior
+from tests.inference.looks import looked
 
 ASK = Asked(20, 1, 5, 800)
 N_STAR = 60.0
@@ -22,6 +23,7 @@ def known(trials, *, slope=8.0, gaps=0, ask=ASK, tolerance=0.05):
     """The posterior after that many trials at each of seven n around the crossing."""
     ns = [round(N_STAR * 1.12**step) for step in range(-3, 4)]
     tallies = [Tally(20, 1, n, round(success(n, slope) * trials), trials, gaps) for n in ns]
+    tallies += looked(ask, N_STAR)
     return fit([ask], tallies, level=0.5, confidence=0.95, tolerance=tolerance)
 
 
@@ -86,7 +88,7 @@ def test_trials_that_gaps_may_swallow_are_not_foretold():
 
 
 def test_nothing_is_left_to_halve_inside_one_integer_step():
-    jump = [Tally(20, 1, 59, 0, 40), Tally(20, 1, 60, 40, 40)]
+    jump = [Tally(20, 1, 59, 0, 40), Tally(20, 1, 60, 40, 40), *looked(ASK, 59.5)]
     found = fit([ASK], jump, level=0.5, confidence=0.95, tolerance=0.05)
     assert prospect([found], 0).stands == "settled"
     assert prospect([found], 0).to_halve is None

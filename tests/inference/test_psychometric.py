@@ -62,7 +62,7 @@ def test_one_threshold_agrees_with_sums_over_a_dense_grid(name):
     np.testing.assert_allclose(mine, exact, atol=0.05 * (exact[-1] - exact[0]))
 
 
-def test_two_thresholds_agree_with_sums_over_all_four_unknowns():
+def test_two_thresholds_agree_with_sums_over_all_four_unknowns(monkeypatch):
     """Means within a tenth of a standard deviation, spreads within 8%, evidence within 0.1 nats."""
     cells = ((10, 1), (30, 1))
     believed = prior(cells, [Asked(10, 1, 5, 400), Asked(30, 1, 5, 400)])
@@ -72,6 +72,7 @@ def test_two_thresholds_agree_with_sums_over_all_four_unknowns():
     ]
     tables = [clean_table(own, centre) for own, centre in zip(data, (3.0, 4.2), strict=True)]
     slope, exponent = 1.8, 0.4
+    monkeypatch.setattr("orchestrator.inference.coupling.STRAY_SLOPE", 0.0)
     for scale in (1, 4):
         one = Settings(*(np.array([x]) for x in (scale, slope, exponent, 0.0, 0.0)))
         mine = couple(believed, tables, np.array([0, 1]), np.ones(1), one)

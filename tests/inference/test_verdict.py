@@ -5,6 +5,7 @@ import pytest
 
 from orchestrator.inference import psychometric
 from orchestrator.inference.threshold import Asked, Tally
+from tests.inference.looks import looked
 
 ASK = Asked(d=20, k=1, low=5, high=400)
 
@@ -73,17 +74,19 @@ def test_few_trials_are_undecided_or_unsettled():
 
 
 def test_the_stop_rule_is_the_width_of_the_interval():
-    posterior = fit(smooth(40), tolerance=0.5)
+    tallies = [*smooth(40), *looked(ASK, 40)]
+    posterior = fit(tallies, tolerance=0.5)
     threshold = posterior.threshold(0)
     half = (threshold.high - threshold.low) / (2 * threshold.n_star)
     assert posterior.settled(0)
-    assert fit(smooth(40), tolerance=half * 1.01).settled(0)
-    assert not fit(smooth(40), tolerance=half * 0.99).settled(0)
+    assert fit(tallies, tolerance=half * 1.01).settled(0)
+    assert not fit(tallies, tolerance=half * 0.99).settled(0)
 
 
 def test_a_jump_between_integers_is_settled_within_one_step_whatever_the_tolerance():
     ask = Asked(20, 1, 2, 100)
-    posterior = fit([at(19, 0, 10), at(20, 10, 10), at(40, 4, 4)], ask=ask, tolerance=0.001)
+    tallies = [at(19, 0, 10), at(20, 10, 10), *looked(ask, 19.5)]
+    posterior = fit(tallies, ask=ask, tolerance=0.001)
     threshold = posterior.threshold(0)
     assert threshold.status == "found"
     assert 19 <= threshold.low <= threshold.n_star <= threshold.high <= 20

@@ -1,0 +1,58 @@
+"""Looks away from the crossing, so that success that falls again is not missed.
+
+Once a threshold is narrow, nearly all its trials lie at its crossing, and a fall elsewhere (double
+descent near n = d, say) would go unseen. A few single trials, spaced evenly in log n on both sides,
+look for outcomes against the curve; where one is found, it is tried again until it is either a
+lapse or a fall (`monotone`).
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orchestrator.inference.ladder import rungs
+from orchestrator.inference.threshold import Tally
+
+if TYPE_CHECKING:
+    from orchestrator.inference.posterior import Posterior
+
+FIRST, STEP, LAST = 0.6, 0.8, 3.8
+"""Looks lie this many nats beyond the n of 90% success, then so far apart, and no further than
+that; likewise below the n of 10%. A fall as wide as the steps is seen. Chosen by hand."""
+
+NEAR = 0.4
+"""A trial this close in nats stands for a look. Chosen by hand."""
+
+FIRM = 5
+"""Trials at a point that contradicts the curve before it is left alone: all five against it are a
+fall with probability over 0.95. Chosen by hand."""
+
+
+def looks(posterior: "Posterior", i: int) -> list[tuple[int, int]]:
+    """(n, repeats) that the i-th threshold still owes before its curve is taken for monotone."""
+    ask = posterior.asked[i]
+    own = posterior.own(i)
+    n10, n90 = posterior.spread(i)
+    owed = {t.n: FIRM - t.trials - t.gaps for t in own if _contradicts(t, n10, n90)}
+    tested = [t.n for t in own]
+    for n in _places(ask.low, ask.high, n10, n90):
+        if all(abs(math.log(n / other)) > NEAR for other in tested):
+            owed[n] = 1
+    return sorted((n, count) for n, count in owed.items() if count > 0)
+
+
+def _contradicts(tally: Tally, n10: float, n90: float) -> bool:
+    """Whether half the outcomes or more, away from the crossing, are not what the curve says."""
+    away = math.exp(NEAR / 2)
+    if tally.n > n90 * away:
+        return 2 * tally.successes <= tally.trials and tally.trials > 0
+    return tally.n < n10 / away and 2 * tally.successes >= tally.trials > 0
+
+
+def _places(low: int, high: int, n10: float, n90: float) -> list[int]:
+    """Rungs at which to look, above and below, inside the range."""
+    offsets = np.arange(FIRST, LAST, STEP)
+    wanted = np.concatenate([n90 * np.exp(offsets), n10 * np.exp(-offsets)])
+    ladder = rungs(low, high)
+    return sorted({int(ladder[np.abs(ladder - n).argmin()]) for n in wanted if low <= n <= high})
