@@ -24,8 +24,8 @@ that; likewise below the n of 10%. A fall as wide as the steps is seen. Chosen b
 NEAR = 0.4
 """A trial this close in nats stands for a look. Chosen by hand."""
 
-FIRM = 5
-"""Trials at a point that contradicts the curve before it is left alone: all five against it are a
+FIRM = 8
+"""Trials at a point that contradicts the curve before it is left alone: all eight against it are a
 fall with probability over 0.95. Chosen by hand."""
 
 

@@ -67,11 +67,15 @@ def best(posteriors: Sequence[Posterior], i: int) -> Best:
 
 
 def is_settled(posteriors: Sequence[Posterior], i: int) -> bool:
-    """Whether the best is known to the tolerance, and needs no more trials of any setting."""
+    """Whether the best is known to the tolerance, and needs no more trials of any setting.
+
+    Looks away from the crossing are made for one setting alone: among several a fall of one is no
+    fall of the best.
+    """
     if len(posteriors) == 1:
         return posteriors[0].settled(i)
     answer = best(posteriors, i)
-    if not posteriors[answer.chosen].settled(i):
+    if not posteriors[answer.chosen].settled(i, audited=False):
         return False
     one = answer.threshold
     if one.n_star is None or one.low is None or one.high is None:

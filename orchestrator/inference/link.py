@@ -82,8 +82,7 @@ def _link(link: Link, anchor: float, u: Array) -> tuple[Array, Array]:
     """The link and one minus it; the link is `anchor` at 0 and has slope anchor * (1 - anchor)."""
     if link == "logistic":
         odds = np.exp(np.clip(u, -STEEPEST, STEEPEST)) * (anchor / (1.0 - anchor))
-        fall = 1.0 / (1.0 + odds)
-        return odds * fall, fall
+        return odds / (1.0 + odds), 1.0 / (1.0 + odds)
     if link == "early":
         hazard = -math.log1p(-anchor)
         fall = np.exp(-hazard * np.exp(np.clip(u * (anchor / hazard), -STEEPEST, 6.0)))

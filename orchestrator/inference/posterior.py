@@ -81,9 +81,11 @@ class Posterior:
             self._verdicts[i] = judged(self, i)
         return self._verdicts[i]
 
-    def settled(self, i: int) -> bool:
-        """Whether the i-th threshold needs no more trials."""
-        return is_settled(self, i)
+    def settled(self, i: int, *, audited: bool = True) -> bool:
+        """Whether the i-th threshold needs no more trials; unless `audited`, looks away from the
+        crossing may be owed.
+        """
+        return is_settled(self, i, audited=audited)
 
     def log_n_star(self, i: int) -> tuple[float, float]:
         """Posterior mean and standard deviation of log n_star."""

@@ -65,12 +65,12 @@ def _located(posterior: "Posterior", i: int, answer: Threshold) -> Threshold:
     return replace(answer, status="found") if answer.trials and inside and answered else answer
 
 
-def is_settled(posterior: "Posterior", i: int) -> bool:
+def is_settled(posterior: "Posterior", i: int, *, audited: bool = True) -> bool:
     """Whether more trials of the i-th threshold are not needed, or would not help.
 
-    A narrow one is settled once it has been looked for falls elsewhere (`audit`). A threshold
-    undecided only because too many of its trials are gaps is left alone once its interval is
-    narrow, or once gaps outnumber answers: asking again would make more gaps.
+    A narrow one is settled once falls have been looked for elsewhere (`audit`), unless `audited` is
+    False. A threshold undecided only because too many of its trials are gaps is left alone once its
+    interval is narrow, or once gaps outnumber answers: asking again would make more gaps.
     """
     own = posterior.own(i)
     trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
@@ -81,7 +81,7 @@ def is_settled(posterior: "Posterior", i: int) -> bool:
     threshold = posterior.threshold(i)
     if threshold.status not in ("found", "undecided"):
         return True
-    return is_narrow(posterior, i) and not looks(posterior, i)
+    return is_narrow(posterior, i) and not (audited and looks(posterior, i))
 
 
 def is_narrow(posterior: "Posterior", i: int) -> bool:
