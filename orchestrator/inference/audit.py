@@ -17,7 +17,7 @@ from orchestrator.inference.threshold import Tally
 if TYPE_CHECKING:
     from orchestrator.inference.posterior import Posterior
 
-FIRST, STEP, LAST = 0.6, 0.8, 3.8
+FIRST, STEP, LAST = 0.7, 1.0, 3.0
 """Looks lie this many nats beyond the n of 90% success, then so far apart, and no further than
 that; likewise below the n of 10%. A fall as wide as the steps is seen. Chosen by hand."""
 

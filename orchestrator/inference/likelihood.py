@@ -27,11 +27,12 @@ under 2% of their width in the tests."""
 L_REACH = 2.6
 """Nodes of log s span this many spreads of the word on either side."""
 
-L_BELOW, L_ABOVE = (4.5, 2.5, 1.0), (1.0, 3.0)
+L_BELOW, L_ABOVE = (5.0, 3.6, 2.6, 1.8, 1.1, 0.5), (1.0, 3.0)
 """Further nodes this far beyond either end, for a cell whose slope is unlike the others'."""
 
-PASSES = 6
-"""Most passes that only move the nodes; spacing shrinks up to tenfold in each, two are usual."""
+FEWEST_PASSES, PASSES = 3, 6
+"""Passes that only move the nodes; spacing shrinks up to tenfold in each. The first ones find the
+mass, the next the edges of a box."""
 
 SEEDED_GAPS = 4
 """Gaps between tested n that get nodes of their own in the first pass."""
@@ -134,14 +135,14 @@ def _placed(
     m = seeded(np.array([low]), np.array([high]), M_NODES, [seeds])
     few = [forms[f] for f in ROUGH_FORMS if f < len(forms)]
     in_l = np.maximum(-0.5 * ((l - word.l) / (DISTRUST * word.sd_l)) ** 2, FAR)
-    for _ in range(PASSES):
+    for number in range(PASSES):
         logs = log_likelihood(counts, few, level, m.x[0], l) + in_l
         logs -= 0.5 * (((m.x[0] - word.m) / spread) ** 2)[:, None]
         masses = np.exp(logs - logs.max()).sum((0, 2)) * m.weights[0]
         along = masses[None, :] / masses.sum()
         rough = coarseness(m, along)[0]
         m = refined(m, along)
-        if rough < FINE_ENOUGH:
+        if rough < FINE_ENOUGH and number + 1 >= FEWEST_PASSES:
             break
     return m
 

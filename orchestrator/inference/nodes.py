@@ -5,6 +5,7 @@ coarse pass, equidistributing a flattened copy of the density just found. Everyt
 rows: one row per cell.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ Array = NDArray[np.float64]
 FLATTENED = ((0.6, 0.4), (0.2, 0.4))
 """(power, share): shares of the nodes follow powers of the density. The small power reaches beyond
 five standard deviations of a Gaussian core; the larger one keeps the core resolved when faint tails
-are a thousand times longer than it. The rest is spread evenly over the reach. Chosen by hand."""
+are a thousand times longer than it. The rest is spread over the reach, ever more thinly away from
+the core. Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,21 @@ def refined(nodes: Nodes, masses: Array) -> Nodes:
 
 
 def _equidistributed(x: Array, density: Array) -> Array:
-    """Positions of equal shares of a mixture of the flattened densities and plain length."""
+    """Positions of equal shares of a mixture of the flattened densities and of distance from the
+    core on a logarithmic scale, so that spacing grows gently beyond a box's edges.
+    """
     steps = np.diff(x)
-    rest = 1 - sum(share for _, share in FLATTENED)
-    total = rest * (x - x[0]) / (x[-1] - x[0])
+    total = np.zeros_like(x)
     for power, share in FLATTENED:
         flat = density**power
         integral = np.concatenate([[0.0], np.cumsum(steps * (flat[1:] + flat[:-1]) / 2)])
         total += share * integral / integral[-1]
+    core = np.gradient(x) * density
+    centre = float(core @ x / core.sum())
+    spread = math.sqrt(float(core @ (x - centre) ** 2 / core.sum())) + 1e-9
+    away = np.sign(x - centre) * np.log1p(np.abs(x - centre) / spread)
+    rest = 1 - sum(share for _, share in FLATTENED)
+    total += rest * (away - away[0]) / (away[-1] - away[0])
     return np.interp(np.linspace(0.0, 1.0, len(x)), total, x)
 
 

@@ -31,8 +31,8 @@ SCALE_WEIGHTS = (0.50, 0.22, 0.15, 0.10, 0.03)
 EXPONENT_SD = 1.5
 """Spread of the exponents of d and k in n_star about those of the asked ranges. Chosen by hand."""
 
-SLOPE_MEAN, SLOPE_SD = np.log(8.0), 1.2
-"""log s of a typical cell: 2.5 to 97.5% is 0.8 to 80. Chosen by hand, to hold Cover (10), GF(2)
+SLOPE_MEAN, SLOPE_SD = np.log(6.0), 1.5
+"""log s of a typical cell: 2.5 to 97.5% is 0.3 to 110. Chosen by hand, to hold Cover (10), GF(2)
 rank (19 to 70), nets (3 to 10); integer steps pull it up without bound."""
 
 SLOPE_EXPONENT, SLOPE_EXPONENT_SD = 0.4, 0.4

@@ -43,7 +43,7 @@ def one_cell(ask, tallies, level, quantiles, m_range, l_range=(-5.0, 9.0), count
         own = priors.SLOPE_SD**2 + priors.OWN_SLOPE_SD**2
         shares = (1 - priors.STRAY_SLOPE, own), (priors.STRAY_SLOPE, own + priors.STRAY_SLOPE_SD**2)
         slope = sum(
-            share * np.exp(-0.5 * (l - np.log(8)) ** 2 / spread) / np.sqrt(spread)
+            share * np.exp(-0.5 * (l - priors.SLOPE_MEAN) ** 2 / spread) / np.sqrt(spread)
             for share, spread in shares
         )
         log_prior = -0.5 * (m - centre) ** 2 / variance + np.log(slope)

@@ -109,7 +109,7 @@ def test_the_end_below_the_range_is_found_by_any_setting():
 
 def test_one_of_many_settings_that_was_lucky_does_not_put_the_end_below_the_range():
     narrow = Asked(10, 1, 100, 2000)
-    few = [Tally(10, 1, 100, 12, 12)]
+    few = [Tally(10, 1, 100, 6, 6)]
     lucky = fit((narrow,), few, level=0.5, confidence=0.95, tolerance=0.1)
     assert lucky.threshold(0).status == "below_range"
     others = [a_posterior(300, asked=narrow)] * 40
