@@ -125,7 +125,7 @@ def _exponents(found: Answer) -> list[str]:
 
 
 def _halving(found: Answer, named: Sequence[Named]) -> list[str]:
-    """Thresholds of one arm inform each other, so three times what was spent is always enough."""
+    """Thresholds of one arm inform each other, so about three times what was spent is enough."""
     counts = [
         one.prospect.to_halve
         for _, one in named

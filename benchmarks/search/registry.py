@@ -33,9 +33,9 @@ def fingerprint() -> str:
     while waiting:
         name = waiting.pop()
         if name not in seen:
-            tree = ast.parse((folder / f"{name}.py").read_text())
+            tree = ast.parse((folder / f"{name.replace('.', '/')}.py").read_text())
             waiting += [
-                node.module.rpartition(".")[2]
+                node.module.removeprefix(f"{inference.__name__}.")
                 for node in ast.walk(tree)
                 if isinstance(node, ast.ImportFrom) and node.module
                 if node.module.startswith(f"{inference.__name__}.")

@@ -1,7 +1,7 @@
 """Looks away from the crossing, so that success that falls again is not missed.
 
-Once a threshold is narrow, nearly all its trials lie at its crossing, and a fall elsewhere (double
-descent near n = d, say) would go unseen. A few single trials, spaced evenly in log n on both sides,
+Soon nearly all trials of a threshold lie at its crossing, and a fall elsewhere (double descent near
+n = d, say) would go unseen. A few single trials, spaced evenly in log n on both sides,
 look for outcomes against the curve; where one is found, it is tried again until it is either a
 lapse or a fall (`monotone`).
 """
@@ -27,6 +27,16 @@ NEAR = 0.4
 FIRM = 8
 """Trials at a point that contradicts the curve before it is left alone: all eight against it are a
 fall with probability over 0.95. Chosen by hand."""
+
+
+DUE = 30
+"""Trials of its own after which a cell is looked at though its interval is wide still: looks cost
+a fifth of them at most. Chosen by hand."""
+
+
+def is_due(posterior: "Posterior", i: int) -> bool:
+    """Whether the i-th threshold has trials enough for looks to cost little."""
+    return sum(tally.trials for tally in posterior.own(i)) >= DUE
 
 
 def looks(posterior: "Posterior", i: int) -> list[tuple[int, int]]:

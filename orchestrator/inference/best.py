@@ -69,8 +69,8 @@ def best(posteriors: Sequence[Posterior], i: int) -> Best:
 def is_settled(posteriors: Sequence[Posterior], i: int) -> bool:
     """Whether the best is known to the tolerance, and needs no more trials of any setting.
 
-    Looks away from the crossing are made for one setting alone: among several a fall of one is no
-    fall of the best.
+    With several settings it does not wait for looks away from the crossing (`audit`): a fall of one
+    setting is no fall of the best.
     """
     if len(posteriors) == 1:
         return posteriors[0].settled(i)

@@ -90,13 +90,14 @@ class Coupled:
     `log_evidence`: (H,), the settings' own weights left out; minus infinity where the iteration did
     not settle. That happens where cells contradict the law they are held to: a tight law, whose
     evidence is poor in truth, but not to be believed as computed. (If nothing settles, the nearest
-    to it are preferred.)
+    to it are preferred, and `is_settled` is False.)
     `mean`: (H, C); `covariance`: (H, C, C). `sites`: those of the O observed cells. `cavity`:
     (H, C) Gaussians about the prior mean, what the other cells say of each. `forms`: (H, C, F),
     likewise.
     """
 
     log_evidence: Array
+    is_settled: bool
     mean: Array
     covariance: Array
     sites: Normals
@@ -246,6 +247,7 @@ def couple(
     words[:, observed] = words_of_others(log_forms, form_weights)
     return Coupled(
         log_evidence=log_evidence,
+        is_settled=not unsettled.all(),
         mean=centre + believed.mean,
         covariance=spread,
         sites=sites,

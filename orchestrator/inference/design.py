@@ -16,15 +16,17 @@ them), and nothing is asked beyond the tolerance.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from orchestrator.inference.audit import looks
-from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, around
+from orchestrator.inference.audit import is_due, looks
+from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, Rungs, around
+from orchestrator.inference.laws.families import varying
 from orchestrator.inference.posterior import Atoms, Posterior
 from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
 from orchestrator.inference.verdict import OWN_TRIALS, is_narrow
@@ -105,30 +107,32 @@ def choose(
     at_hand: AtHand | None = None,
     aim: Aim = "thresholds",
 ) -> list[Choice]:
-    """One round of at most `trials` trials; empty when every threshold is settled.
+    """One round of at most `trials` trials; empty when every threshold is settled, or waits only
+    for looks that are in flight (`audit`).
 
     `posterior` was fitted to `asked` and `tallies`; `pending` are choices in flight. `work` is the
     nominal work of one trial at (d, n, k), of which next to nothing is left where one is `at_hand`;
     points at hand are considered though no rung lies there. With aim `exponents` the trials go
     where they narrow the exponents of d and k most, and `tolerance` bounds half the width of those
-    intervals. At least one choice comes back while anything is unsettled. The same values give the
-    same round.
+    intervals. At least one choice comes back while any interval is too wide. The same values give
+    the same round. Raises `ValueError` for work that is not positive.
     """
     for_exponents = aim == "exponents"
     unsettled = [i for i in range(len(asked)) if for_exponents or not posterior.settled(i)]
     if not unsettled or trials < 1:
         return []
-    owed = _looks(posterior, unsettled, pending)[:trials]
+    owed = _first(_looks(posterior, unsettled, pending), trials)
     trials -= sum(choice.repeats for choice in owed)
     wide = [i for i in unsettled if for_exponents or not is_narrow(posterior, i)]
     if not wide or trials < 1:
-        return owed
+        return sorted(owed, key=lambda choice: (choice.d, choice.k, choice.n))
     cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in wide]
     outlook = _Outlook(posterior, cells)
     for choice in pending:
         outlook.expect(choice)
     prices = _prices(asked, cells, work, at_hand)
-    goals = _exponents(posterior, cells, tolerance) if for_exponents else _thresholds(cells)
+    goals = _exponents(posterior, cells, tolerance) if for_exponents else None
+    goals = goals or _thresholds(cells)
     chosen = _greedy(_Picker(outlook, cells, goals, prices, posterior, pending), asked, trials)
     return sorted([*owed, *chosen], key=lambda choice: (choice.d, choice.k, choice.n))
 
@@ -136,24 +140,30 @@ def choose(
 def _looks(
     posterior: Posterior, unsettled: Sequence[int], pending: Sequence[Choice]
 ) -> list[Choice]:
-    """Looks away from the crossings of narrow thresholds, one by one, without those in flight; the
-    first of them again where all are, so that search goes on.
-    """
-    flying = {(c.d, c.k, c.n): c.repeats for c in pending}
-    wanted = [
-        Choice(posterior.asked[i].d, posterior.asked[i].k, n, 1)
-        for i in unsettled
-        if is_narrow(posterior, i)
-        for n, repeats in looks(posterior, i)
-        for _ in range(repeats)
-    ]
-    left, kept = dict(flying), []
-    for choice in wanted:
-        key = (choice.d, choice.k, choice.n)
-        if left.get(key, 0):
-            left[key] -= 1
-        else:
-            kept.append(choice)
+    """Looks away from the crossings of thresholds that have come far, without those in flight."""
+    flying: Counter[tuple[int, int, int]] = Counter()
+    for c in pending:
+        flying[c.d, c.k, c.n] += c.repeats
+    owed = []
+    for i in unsettled:
+        if is_narrow(posterior, i) or is_due(posterior, i):
+            d, k = posterior.asked[i].d, posterior.asked[i].k
+            owed += [
+                Choice(d, k, n, repeats - flying[d, k, n])
+                for n, repeats in looks(posterior, i)
+                if repeats > flying[d, k, n]
+            ]
+    return owed
+
+
+def _first(choices: Sequence[Choice], trials: int) -> list[Choice]:
+    """As many of the choices as `trials` allow, the last one cut."""
+    kept = []
+    for choice in choices:
+        repeats = min(choice.repeats, trials)
+        if repeats:
+            kept.append(replace(choice, repeats=repeats))
+        trials -= repeats
     return kept
 
 
@@ -226,21 +236,22 @@ def _rungs(
     slope = math.exp(posterior.log_slope(goal.i))
     low, high = posterior.quantile(goal.i, 0.02), posterior.quantile(goal.i, 0.98)
     start, end = math.exp(low - 1.5 / slope), math.exp(high + 1.5 / slope)
-    every = goal.bracketed and 4.4 / slope < NARROW_RUNGS * RUNG
+    narrow = NARROW_RUNGS * RUNG
+    every = 4.4 / slope < narrow and (goal.bracketed or high - low < narrow)
     ladder = around(ask.low, ask.high, start, end, fine=tolerance < FINE_TOLERANCE, every=every)
-    chosen = set(_thinned(ladder.tolist()))
+    chosen = set(_thinned(ladder))
     if at_hand is not None:
         first, last = int(ladder[0]), int(ladder[-1])
-        looked = range(first, last + 1) if last - first < LOOKED_AT else ladder.tolist()
-        chosen.update(_thinned([n for n in looked if at_hand(ask.d, n, ask.k) > 0]))
+        looked = range(first, last + 1) if last - first < LOOKED_AT else ladder
+        chosen.update(_thinned([n for n in looked if at_hand(ask.d, int(n), ask.k) > 0]))
     return sorted(chosen)
 
 
-def _thinned(values: Sequence[int]) -> list[int]:
+def _thinned(values: Sequence[int] | Rungs) -> list[int]:
     if len(values) <= CANDIDATES:
-        return list(values)
+        return [int(n) for n in values]
     at = np.linspace(0, len(values) - 1, CANDIDATES).round().astype(int)
-    return [values[place] for place in np.unique(at)]
+    return [int(values[place]) for place in np.unique(at)]
 
 
 def _prices(
@@ -251,7 +262,13 @@ def _prices(
     for cell in cells:
         d, k = asked[cell.goal.i].d, asked[cell.goal.i].k
         free = [at_hand is not None and at_hand(d, n, k) > 0 for n in cell.n]
-        rows.append([(work(d, n, k), own) for n, own in zip(cell.n, free, strict=True)])
+        row = [(work(d, n, k), own) for n, own in zip(cell.n, free, strict=True)]
+        for n, (price, _) in zip(cell.n, row, strict=True):
+            if not price > 0:
+                raise ValueError(
+                    f"work of a trial at d={d}, n={n}, k={k} is {price}; above 0 is needed"
+                )
+        rows.append(row)
     return rows
 
 
@@ -272,12 +289,16 @@ def _thresholds(cells: Sequence[_Cell]) -> _Goals:
     return _Goals(np.eye(len(cells)), np.array([cell.goal.wanted for cell in cells]), own=True)
 
 
-def _exponents(posterior: Posterior, cells: Sequence[_Cell], tolerance: float) -> _Goals:
-    """The exponents of d and k: least-squares coefficients of log n_star on log d and log k."""
+def _exponents(posterior: Posterior, cells: Sequence[_Cell], tolerance: float) -> _Goals | None:
+    """The exponents of d and k: least-squares coefficients of log n_star on the letters that have
+    one of their own; None where there is none.
+    """
     places = [posterior.asked[cell.goal.i] for cell in cells]
-    logs = np.log([[float(ask.d), float(ask.k)] for ask in places])
-    varying = np.ptp(logs, axis=0) > 0
-    columns = np.column_stack([np.ones(len(cells)), logs[:, varying]])
+    values = {name: np.array([getattr(a, name) for a in places], float) for name in ("d", "k")}
+    letters = varying(values["d"], values["k"])
+    if not letters:
+        return None
+    columns = np.column_stack([np.ones(len(cells)), *(np.log(values[name]) for name in letters)])
     rows = np.linalg.pinv(columns, rcond=1e-6)[1:]
     z = float(ndtri((1 + posterior.confidence) / 2))
     return _Goals(rows, np.full(len(rows), (AIM * tolerance / z) ** 2), own=False)

@@ -21,6 +21,9 @@ RUNG = math.log(2) / 16
 FINE_TOLERANCE = 0.02
 """A tolerance below this halves the step."""
 
+MOST = 4096
+"""Integers that are listed at most."""
+
 NARROW_RUNGS = 4
 """A transition narrower than this many rungs makes every integer a rung."""
 
@@ -42,12 +45,13 @@ def rungs(low: int, high: int, fine: bool = False) -> Rungs:
 def around(low: int, high: int, start: float, end: float, *, fine: bool, every: bool) -> Rungs:
     """The rungs of [low, high] between `start` and `end` (in n), one more on each side.
 
-    `every` asks for all integers instead of the ladder.
+    `every` asks for all integers instead of the ladder, or `MOST` of them spread evenly.
     """
     if every:
         first, last = max(low, math.floor(start)), min(high, math.ceil(end))
         clipped = np.clip([first, last], low, high)
-        return np.arange(clipped[0], clipped[1] + 1)
+        count = min(int(clipped[1] - clipped[0]) + 1, MOST)
+        return np.unique(np.linspace(clipped[0], clipped[1], count).round().astype(np.int64))
     ladder = rungs(low, high, fine)
     first = max(0, int(np.searchsorted(ladder, start)) - 1)
     last = min(len(ladder), int(np.searchsorted(ladder, end, side="right")) + 1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.inference.laws.families import forms, varying
-from orchestrator.inference.laws.fit import Fit, mixed
+from orchestrator.inference.laws.fit import Fit, mixed, within_floats
 from orchestrator.inference.laws.intervals import observed, regressed
 from orchestrator.inference.laws.outcomes import Outcomes, fitted
 from orchestrator.inference.laws.scatter import SCALE
@@ -99,7 +99,7 @@ class Forecast:
         shares = np.array([self.laws.weights[fit.form.family] for fit in fits])
         parts = [fit.predicted(d, k) for fit in fits]
         log_n = mixed(parts, (shares / shares.sum()).tolist()).interval(self.laws.confidence)
-        return Interval(*(float(np.exp(end)) for end in (log_n.value, log_n.low, log_n.high)))
+        return Interval(*(within_floats(end) for end in (log_n.value, log_n.low, log_n.high)))
 
     def _check(self, d: int, k: int) -> None:
         """Raise `ValueError` where the thresholds never showed what the letter does."""

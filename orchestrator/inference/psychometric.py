@@ -14,7 +14,8 @@ Inference
     For one cell the result is the exact integral, up to the nodes.
 
 Everything is a pure function of the values given: tallies may come in any order, and the result is
-the same bit for bit. What is remembered between calls saves time and changes nothing.
+the same bit for bit on one machine with one number of BLAS threads. What is remembered between
+calls saves time and changes nothing.
 """
 
 from collections.abc import Sequence
@@ -163,7 +164,7 @@ def _settled(
         line = Settings.on(grid)
         in_a, origin = line.with_scales(log_weights[list(SCOUTS)])
         in_a = replace(in_a, scale=np.array(SCOUTS)[in_a.scale])
-        in_b = Settings.about(grid, SCOUTS[1])
+        in_b = Settings.about(grid, SCOUTS[1], log_weights[SCOUTS[1]])
         settings = in_a.and_also(in_b)
         coupled = couple(
             believed, seen, observed, form_weights, settings, start=start, sweeps=SCOUTING

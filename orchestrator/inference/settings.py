@@ -92,10 +92,11 @@ class Settings:
         return _settings(a, np.full(len(a), grid.b), np.full(len(a), grid.sd_b), 0)
 
     @staticmethod
-    def about(grid: Grid, scale: int) -> "Settings":
-        """One scale at several b, to see where b is; one without a spread."""
+    def about(grid: Grid, scale: int, log_weight: float) -> "Settings":
+        """One scale, of that log weight, at several b, to see where b is; one without a spread."""
         b = grid.b + grid.sd_b * (B_OFFSETS if grid.sd_b else np.zeros(1))
-        return _settings(np.full(len(b), grid.a), b, np.zeros(len(b)), scale)
+        found = _settings(np.full(len(b), grid.a), b, np.zeros(len(b)), scale)
+        return replace(found, log_weight=found.log_weight + log_weight)
 
     def and_also(self, other: "Settings") -> "Settings":
         """These, then the others."""

@@ -22,6 +22,7 @@ class ContextThreshold:
     trials: int
     gaps: int
     n10_n90: tuple[float, float] | None
+    widened: bool = False
 
     @classmethod
     def at(cls, context: dict[str, Any], found: Threshold) -> "ContextThreshold":
@@ -36,6 +37,7 @@ class ContextThreshold:
             trials=found.trials,
             gaps=found.gaps,
             n10_n90=found.n10_n90,
+            widened=found.widened,
         )
 
 

@@ -69,15 +69,17 @@ class Budget:
 
     def within(self, asks: Sequence[Ask]) -> list[Ask]:
         """The asks, cut where they would train more than is left."""
-        kept, left = [], self.left
+        kept, left, asked = [], self.left, self.asked.copy()
         for ask in asks:
-            first = self._first(ask.arm, ask.point, ask.tuned)
+            name = ask.arm, ask.point, canonical_json(dict(ask.tuned))
+            first = asked[name]
             cost = [
                 self.stock.cost(ask.arm, ask.point, first, count, ask.tuned)
                 for count in range(ask.repeats + 1)
             ]
             repeats = max(count for count, price in enumerate(cost) if price <= left)
             left -= cost[repeats]
+            asked[name] += repeats
             if repeats:
                 kept.append(replace(ask, repeats=repeats))
         return kept

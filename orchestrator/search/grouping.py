@@ -1,5 +1,6 @@
 """From a study's history to groups that inference understands, and back."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -31,13 +32,14 @@ class Grouped:
 
     def with_pending(self, planned: Sequence[tuple[int, Choice]]) -> "Grouped":
         """The same with more in flight."""
-        return replace(
-            self,
-            groups=tuple(
-                replace(group, pending=(*group.pending, *(c for at, c in planned if at == place)))
-                for place, group in enumerate(self.groups)
-            ),
-        )
+        groups = []
+        for place, group in enumerate(self.groups):
+            flying: Counter[tuple[int, int, int]] = Counter()
+            for choice in (*group.pending, *(c for at, c in planned if at == place)):
+                flying[choice.d, choice.k, choice.n] += choice.repeats
+            merged = tuple(Choice(*point, flying[point]) for point in sorted(flying))
+            groups.append(replace(group, pending=merged))
+        return replace(self, groups=tuple(groups))
 
 
 @dataclass(frozen=True)

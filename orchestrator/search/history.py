@@ -160,11 +160,17 @@ class Reader:
 
 
 def outcome(state: TrialState, values: Sequence[float] | None, attrs: Mapping[str, Any]) -> Counts:
-    """Successes, answered trials and gaps of a finished Optuna trial."""
+    """Successes, answered trials and gaps of a finished Optuna trial.
+
+    A block whose counts make no sense is a block of gaps.
+    """
     if state != TrialState.COMPLETE or values is None:
         return 0, 0, int(attrs.get("repeats", 1))
     if "trials" in attrs:
-        return int(attrs["successes"]), int(attrs["trials"]), int(attrs.get("gaps", 0))
+        trials, successes = int(attrs["trials"]), int(attrs.get("successes", -1))
+        if not 0 <= successes <= trials:
+            return 0, 0, max(1, trials)
+        return successes, trials, int(attrs.get("gaps", 0))
     if values[0] in (0.0, 1.0):
         return int(values[0]), 1, 0
     return 0, 0, 1

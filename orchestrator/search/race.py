@@ -43,8 +43,8 @@ TO_THE_BEST = 0.5
 """Share b of the trials at a cell for the setting that looks best, Russo's default."""
 
 NOTHING = 0.004
-"""A setting whose share at a cell is below this is not asked there: two thirds of what a rival with
-a 2.5% chance of being best gets, which is when it still holds the interval open. By hand."""
+"""A setting whose share at a cell is below this is not asked there: that of a rival whose chance of
+being best is well under one in a hundred. Chosen by hand."""
 
 CEILING = math.log(2) / 8
 """The end of a rival's range moves in steps of this many nats, two rungs of the ladder, so that a

@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
 from optuna.distributions import BaseDistribution
@@ -57,7 +57,8 @@ class ThresholdSampler(BaseSampler):
         or at eight values spread over it. Other parameters of the objective are drawn at random.
     level, confidence, tolerance
         What is wanted: intervals of probability `confidence` whose half width is at most
-        `tolerance` times n_star. Trials that come after that was reached go on narrowing intervals.
+        `tolerance` times n_star. Trials that come after that was reached go on narrowing intervals,
+        to a sixteenth of it; later ones are drawn at random.
     aim
         `"exponents"` asks for how n_star grows along the numeric contexts instead: `tolerance` then
         bounds half the width of each apparent exponent's interval, and trials go where they narrow
@@ -117,6 +118,16 @@ class ThresholdSampler(BaseSampler):
         for name, value in (("level", level), ("confidence", confidence)):
             if not 0.0 < value < 1.0:
                 raise ValueError(f"{name} is a probability between 0 and 1; got {value}")
+        if not tolerance > 0.0:
+            raise ValueError(f"tolerance is a positive share of n_star; got {tolerance}")
+        if aim not in get_args(Aim):
+            raise ValueError(f"aim is one of {', '.join(get_args(Aim))}; got {aim!r}")
+        for where, low, high in asked:
+            if set(where) != set(context) or not 1 <= low <= high:
+                raise ValueError(
+                    f"asked are (context, low, high) with values for {list(context)} and "
+                    f"1 <= low <= high; got {(dict(where), low, high)}"
+                )
         self._goal = Goal(level, confidence, tolerance, aim)
         self._chance = Chance(secrets.randbits(63) if seed is None else seed)
         self._grouping = Grouping(self._names, work)

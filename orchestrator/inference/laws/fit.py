@@ -1,7 +1,7 @@
 """What is known of one family: a mixture of Gaussians over its coefficients.
 
 Each component belongs to one assumed scatter tau, the sd in nats by which thresholds stray from the
-law, and, where outcomes are fitted, one form of the success curve.
+law, and, where outcomes are fitted, one slope of the success curves.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,11 @@ LEVEL_SD = 20.0
 
 FAINT = 1e-7
 """Weight below which a component plays no part in quantiles."""
+
+
+def within_floats(log_n: float) -> float:
+    """exp, held inside what a float can say: laws may foretell any number."""
+    return float(np.exp(np.clip(log_n, -700.0, 700.0)))
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Fit:
         """n_star where every column is 0."""
         at_zero = np.concatenate([[1.0], -self.form.centre / self.form.spread])
         log_c = self._of(at_zero).interval(confidence)
-        return Interval(*(float(np.exp(end)) for end in (log_c.value, log_c.low, log_c.high)))
+        return Interval(*(within_floats(end) for end in (log_c.value, log_c.low, log_c.high)))
 
     def log_n_star(self, d: Array, k: Array) -> Array:
         """Posterior mean of the law at d, k: (N,)."""

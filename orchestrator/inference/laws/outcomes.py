@@ -98,4 +98,6 @@ def fitted(outcomes: Outcomes, form: Form) -> Fit:
     terms = coupled.log_evidence + settings.log_weight
     log_evidence = float(np.logaddexp.reduce(terms))
     weights = np.exp(terms - log_evidence)
+    if not coupled.is_settled:  # no setting's evidence is to be believed
+        log_evidence = -1e9
     return Fit(form, log_evidence, weights, means, spread + variance * rest, scatters)
