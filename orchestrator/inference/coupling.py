@@ -67,9 +67,9 @@ class Normals:
         """Replace some settings in place."""
         self.precision[active], self.pull[active] = other.precision, other.pull
 
-    def less(self, other: "Normals") -> "Normals":
-        """Divided by another."""
-        return Normals(self.precision - other.precision, self.pull - other.pull)
+    def times(self, other: "Normals") -> "Normals":
+        """Multiplied with another."""
+        return Normals(self.precision + other.precision, self.pull + other.pull)
 
     def toward(self, other: "Normals", share: float) -> "Normals":
         """A share of the way to another."""
@@ -212,9 +212,8 @@ def couple(
         if len(active) < len(of):
             grids, of = whole.at(active), active
         site = sites.rows(active)
-        centre, spread, log_determinant = joint(within[active], site)
-        marginal = marginals(centre, spread)
-        cavity = marginal.less(site)
+        centre, cavity, log_determinant = joint(within[active], site)
+        marginal = cavity.times(site)
         words = words_of_others(log_forms[active], form_weights)
         tilted = tilt(cavity, words, grids)
         fresh = messages(tilted.log_form, form_weights)
@@ -241,8 +240,10 @@ def couple(
     elif sweeps == MAX_SWEEPS:
         log_evidence[unsettled] = -np.inf
     centre, spread = _extended(within, across, every, sites)
-    known = Normals.zero((count, cells))
-    known.precision[:, observed], known.pull[:, observed] = sites.precision, sites.pull
+    cavity = _alone(centre, spread)
+    if len(observed):
+        _, known, _ = joint(within, sites)
+        cavity.precision[:, observed], cavity.pull[:, observed] = known.precision, known.pull
     words = np.repeat(_shared(log_forms.sum(1), form_weights)[:, None, :], cells, axis=1)
     words[:, observed] = words_of_others(log_forms, form_weights)
     return Coupled(
@@ -251,7 +252,7 @@ def couple(
         mean=centre + believed.mean,
         covariance=spread,
         sites=sites,
-        cavity=marginals(centre, spread).less(known),
+        cavity=cavity,
         forms=words,
     )
 
@@ -271,18 +272,26 @@ def _extended(
     return (sites.pull[:, None, :] @ solved)[:, 0, :], spread
 
 
-def joint(covariance: Array, sites: Normals) -> tuple[Array, Array, Array]:
-    """Mean (H, C) and covariance (H, C, C) of prior times sites, and log |I + K Lambda|."""
+def joint(covariance: Array, sites: Normals) -> tuple[Array, Normals, Array]:
+    """Mean (H, C) of prior times sites, each cell's cavity, and log |I + K Lambda|.
+
+    A cavity is what is left of a cell's Gaussian without its site. Where a site is a million times
+    more precise, the difference of their precisions is lost in rounding; the diagonal of
+    (I + K Lambda)^-1, which is the share of precision that is not the site's, is not.
+    """
     product = covariance * sites.precision[:, None, :]
     size = product.shape[1]
-    product[:, np.arange(size), np.arange(size)] += 1.0
-    spread = np.linalg.solve(product, covariance)
-    spread = (spread + spread.transpose(0, 2, 1)) / 2
-    centre = (spread @ sites.pull[:, :, None])[:, :, 0]
-    return centre, spread, np.linalg.slogdet(product)[1]
+    own = np.arange(size)
+    product[:, own, own] += 1.0
+    inverse = np.linalg.inv(product)
+    variance = np.einsum("hij,hji->hi", inverse, covariance)
+    centre = (inverse @ (covariance @ sites.pull[:, :, None]))[:, :, 0]
+    left = np.clip(inverse[:, own, own], 1e-15, 1.0)
+    cavity = Normals(left / variance, (centre - variance * sites.pull) / variance)
+    return centre, cavity, np.linalg.slogdet(product)[1]
 
 
-def marginals(centre: Array, spread: Array) -> Normals:
+def _alone(centre: Array, spread: Array) -> Normals:
     """Each cell's own Gaussian."""
     precision = 1.0 / np.diagonal(spread, axis1=1, axis2=2)
     return Normals(precision, precision * centre)

@@ -13,10 +13,12 @@ ASKED = [Asked(d, 1, 5, 400) for d in (10, 20, 40)]
 EVEN = lambda d, n, k: 1.0
 
 
-def choose(tallies, pending=(), *, asked=ASKED, trials=32, work=EVEN, tolerance=0.05):
+def choose(
+    tallies, pending=(), *, asked=ASKED, trials=32, work=EVEN, tolerance=0.05, aim="thresholds"
+):
     posterior = psychometric.fit(asked, tallies, level=0.5, confidence=0.95, tolerance=tolerance)
     return design.choose(
-        posterior, asked, tallies, pending, trials=trials, work=work, tolerance=tolerance
+        posterior, asked, tallies, pending, trials=trials, work=work, tolerance=tolerance, aim=aim
     )
 
 
@@ -126,6 +128,37 @@ def test_a_steep_transition_is_searched_at_every_integer():
     ns = [c.n for c in choose(tallies, asked=ask, tolerance=0.002)]
     assert set(ns) <= set(range(198, 210))
     assert set(ns) - {199, 200, 203, 204, 208}
+
+
+def test_a_jump_between_two_rungs_far_apart_is_pinned_however_steep_it_looks():
+    """Success from n = 3,001 on, in 10 million: the more outcomes agree, the steeper the curve."""
+    ask, counts = Asked(20, 1, 1, 10**7), {}
+    for _ in range(150):
+        tallies = [Tally(20, 1, n, s, t) for n, (s, t) in sorted(counts.items())]
+        chosen = choose(tallies, asked=[ask], tolerance=0.002, trials=8)
+        if not chosen:
+            break
+        for c in chosen:
+            s, t = counts.get(c.n, (0, 0))
+            counts[c.n] = s + c.repeats * (c.n > 3000), t + c.repeats
+    else:
+        pytest.fail("still unsettled after 150 rounds")
+
+
+def test_exponents_are_those_that_a_law_can_have():
+    """Where k follows d nearly, only d has an exponent; with one cell its threshold is the goal."""
+    asked = [Asked(d, k, 5, 4000) for d, k in ((10, 1), (21, 2), (40, 4), (79, 8), (160, 16))]
+    chosen = choose(bracketed(asked), asked=asked, tolerance=0.05, aim="exponents")
+    assert total(chosen, d=10) + total(chosen, d=160) > total(chosen) / 2
+    alone = [Asked(20, 1, 5, 400)]
+    assert all(
+        abs(math.log(c.n / 40)) < 1 for c in choose(bracketed(alone), asked=alone, aim="exponents")
+    )
+
+
+def test_work_that_is_not_positive_is_refused_with_its_place():
+    with pytest.raises(ValueError, match=r"work of a trial at d=10, n=\d+, k=1 is 0.0"):
+        choose(bracketed(), work=lambda d, n, k: 0.0)
 
 
 def test_a_range_without_a_crossing_is_probed_at_its_end():
