@@ -66,14 +66,15 @@ def best(posteriors: Sequence[Posterior], i: int) -> Best:
     return Best(undecided if entered else found[chosen], chosen, tuple(entered))
 
 
-def is_settled(posteriors: Sequence[Posterior], i: int) -> bool:
-    """Whether the best is known to the tolerance, and needs no more trials of any setting.
+def is_settled(posteriors: Sequence[Posterior], i: int, *, audited: bool = True) -> bool:
+    """Whether the best is known to the tolerance, and needs no more trials of any setting; unless
+    `audited`, a lone setting may owe looks away from its crossing.
 
     With several settings it does not wait for looks away from the crossing (`audit`): a fall of one
     setting is no fall of the best.
     """
     if len(posteriors) == 1:
-        return posteriors[0].settled(i)
+        return posteriors[0].settled(i, audited=audited)
     answer = best(posteriors, i)
     if not posteriors[answer.chosen].settled(i, audited=False):
         return False

@@ -66,7 +66,7 @@ def prospect(posteriors: Sequence[Posterior], i: int) -> Prospect:
     to_halve = _together(posteriors, answer.contenders, i, 0.5)
     if one.low is not None and one.high is not None and in_one_step(one.low, one.high):
         to_halve = None  # success jumps between two integers: there is nothing inside
-    if is_settled(posteriors, i):
+    if is_settled(posteriors, i, audited=False):
         if one.status == "undecided":
             return Prospect("gaps" if one.gaps else "edge", width)
         return Prospect("settled", width, 0, to_halve)
