@@ -304,14 +304,15 @@ def _mismatch(centre: Array, tilted: Tilted, forms: Array, fresh: Array) -> Arra
     chances.
     """
     gaps = (centre - tilted.mean) / np.sqrt(tilted.variance)
-    turned = _normalised(forms.sum(1)) - _normalised(fresh.sum(1))
+    turned = normalised(forms.sum(1)) - normalised(fresh.sum(1))
     return np.asarray(np.abs(np.concatenate([gaps, turned], axis=1)).max(1))
 
 
 # forms: a discrete unknown shared by all cells, from which each may stray
 
 
-def _normalised(logs: Array) -> Array:
+def normalised(logs: Array) -> Array:
+    """Probabilities in proportion to exp(logs), summing to 1 along the last axis."""
     weights = np.exp(logs - logs.max(-1, keepdims=True))
     return np.asarray(weights / weights.sum(-1, keepdims=True))
 
@@ -324,7 +325,7 @@ def _log_mean(logs: Array, weights: Array) -> Array:
 
 def _shared(log_messages: Array, form_weights: Array) -> Array:
     """A form's chances for a cell that has not spoken itself: (..., F)."""
-    shared = _normalised(log_messages + np.log(form_weights))
+    shared = normalised(log_messages + np.log(form_weights))
     return np.asarray((1 - STRAY) * shared + STRAY * form_weights)
 
 

@@ -125,7 +125,7 @@ def choose(
     trials -= sum(choice.repeats for choice in owed)
     wide = [i for i in unsettled if for_exponents or not is_narrow(posterior, i)]
     if not wide or trials < 1:
-        return sorted(owed, key=lambda choice: (choice.d, choice.k, choice.n))
+        return _in_order(owed)
     cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in wide]
     outlook = _Outlook(posterior, cells)
     for choice in pending:
@@ -134,7 +134,11 @@ def choose(
     goals = _exponents(posterior, cells, tolerance) if for_exponents else None
     goals = goals or _thresholds(cells)
     chosen = _greedy(_Picker(outlook, cells, goals, prices, posterior, pending), asked, trials)
-    return sorted([*owed, *chosen], key=lambda choice: (choice.d, choice.k, choice.n))
+    return _in_order([*owed, *chosen])
+
+
+def _in_order(choices: Sequence[Choice]) -> list[Choice]:
+    return sorted(choices, key=lambda choice: (choice.d, choice.k, choice.n))
 
 
 def _looks(
@@ -386,10 +390,7 @@ def _greedy(picker: "_Picker", asked: Sequence[Asked], trials: int) -> list[Choi
         left -= count
     if not repeats:
         repeats[picker.least()] = 1
-    return sorted(
-        (picker.choice(asked, cell, point, count) for (cell, point), count in repeats.items()),
-        key=lambda choice: (choice.d, choice.k, choice.n),
-    )
+    return [picker.choice(asked, *place, count) for place, count in repeats.items()]
 
 
 class _Picker:

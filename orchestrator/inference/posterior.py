@@ -71,9 +71,9 @@ class Posterior:
     """Medians of log n_star with all gaps as successes and as failures: (2, asked)."""
     _verdicts: dict[int, Threshold] = field(default_factory=dict, repr=False, compare=False)
 
-    def toward(self, tolerance: float) -> "Posterior":
-        """The same knowledge, judged by another tolerance: nothing is fitted again."""
-        return replace(self, tolerance=tolerance, _verdicts={})
+    def toward(self, confidence: float, tolerance: float) -> "Posterior":
+        """The same knowledge, judged by another standard: nothing is fitted again."""
+        return replace(self, confidence=confidence, tolerance=tolerance, _verdicts={})
 
     def threshold(self, i: int) -> Threshold:
         """The answer for the i-th asked threshold as it stands."""

@@ -8,9 +8,9 @@ Model
     evidence.
 
 Inference
-    Expectation propagation between cells, quadrature inside each (`coupling`). Beside a nested
-    Laplace approximation with slopes on a grid, sites integrated exactly hold boxes, half lines and
-    lapses as they are, need no line search, let each cell have a slope of its own, and cost less.
+    Slopes on a grid (`settings`), expectation propagation between cells given a slope, quadrature
+    inside each (`coupling`). Beside a Laplace approximation, sites integrated exactly hold boxes,
+    half lines and lapses as they are, need no line search, and let each cell stray from the slope.
     For one cell the result is the exact integral, up to the nodes.
 
 Everything is a pure function of the values given: tallies may come in any order, and the result is
@@ -24,7 +24,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference.coupling import Coupled, Normals, couple
+from orchestrator.inference.coupling import Coupled, Normals, couple, normalised
 from orchestrator.inference.likelihood import Counts, Table, Word, tabulated
 from orchestrator.inference.link import FORMS, admissible
 from orchestrator.inference.posterior import Posterior
@@ -146,7 +146,7 @@ def _settled(
     """The posterior under each setting, the settings' weights, and tables laid where masses are.
 
     Words decide where tables lie and the evidence where the grid of slopes lies; both follow from
-    a pass over tables and grid. Passes with one scale and few sweeps go on until neither moves far;
+    a pass over tables and grid. Passes with a few scales and sweeps go on until neither moves far;
     the last has every scale.
     """
     observed = np.array([place for place, own in enumerate(data) if own], dtype=np.int64)
@@ -169,11 +169,11 @@ def _settled(
         coupled = couple(
             believed, seen, observed, form_weights, settings, start=start, sweeps=SCOUTING
         )
-        weights = _weights(coupled, settings)
-        start = coupled.sites.rows(np.full(len(weights), int(np.argmax(weights))))
         logs = coupled.log_evidence + settings.log_weight
-        by_a = np.asarray(np.bincount(origin, _shares(logs[: len(origin)])), np.float64)
-        further = grid.toward((line.a, by_a), (in_b.b, _shares(logs[len(origin) :])))
+        weights = normalised(logs)
+        start = coupled.sites.rows(np.full(len(weights), int(np.argmax(weights))))
+        by_a = np.asarray(np.bincount(origin, normalised(logs[: len(origin)])), np.float64)
+        further = grid.toward((line.a, by_a), (in_b.b, normalised(logs[len(origin) :])))
         fresh = _words(coupled, weights, believed, further)
         moves = [_is_far(a, b) for a, b in zip(words, fresh, strict=True)]
         if grid.is_near(further) and not any(moves):
@@ -194,7 +194,7 @@ def _settled(
         settings,
         start=start.rows(np.zeros(len(settings.a), np.int64)) if start is not None else None,
     )
-    return coupled, settings, _weights(coupled, settings), tables
+    return coupled, settings, normalised(coupled.log_evidence + settings.log_weight), tables
 
 
 def _laid(
@@ -204,15 +204,6 @@ def _laid(
         tabulated(own, *ends, word, level)
         for own, ends, word in zip(data, believed.reach.tolist(), words, strict=True)
     )
-
-
-def _weights(coupled: Coupled, settings: Settings) -> Array:
-    return _shares(coupled.log_evidence + settings.log_weight)
-
-
-def _shares(logs: Array) -> Array:
-    weights = np.exp(logs - logs.max())
-    return np.asarray(weights / weights.sum())
 
 
 def _words(coupled: Coupled, weights: Array, believed: Prior, grid: Grid) -> list[Word]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.answer import Answer, ArmAnswer, Comparison, FoundThreshold, Rival
+from orchestrator.inference.threshold import Threshold
 from orchestrator.report import words
 
 MOST_GAP_ROWS = 200
@@ -110,25 +111,22 @@ def _settings(found: FoundThreshold) -> Iterator[SettingRow]:
     """The chosen setting, then those it was chosen from, best first."""
     if not found.rivals:
         return
-    yield SettingRow(
-        d=found.asked.d,
-        k=found.asked.k,
-        tuned=_tuned(found.tuned),
-        n_star=words.n_star(found.threshold),
-        interval=words.interval(found.threshold),
-        trials=found.threshold.trials,
-        standing="chosen",
-    )
+    yield _setting(found.tuned, found.threshold, "chosen")
     for rival in found.rivals:
-        yield SettingRow(
-            d=found.asked.d,
-            k=found.asked.k,
-            tuned=_tuned(rival.tuned),
-            n_star=words.n_star(rival.threshold),
-            interval=words.interval(rival.threshold),
-            trials=rival.threshold.trials,
-            standing="may be the best" if rival.contends else _beaten(rival),
-        )
+        standing = "may be the best" if rival.contends else _beaten(rival)
+        yield _setting(rival.tuned, rival.threshold, standing)
+
+
+def _setting(tuned: Mapping[str, Any], threshold: Threshold, standing: str) -> SettingRow:
+    return SettingRow(
+        d=threshold.d,
+        k=threshold.k,
+        tuned=_tuned(tuned),
+        n_star=words.n_star(threshold),
+        interval=words.interval(threshold),
+        trials=threshold.trials,
+        standing=standing,
+    )
 
 
 def _beaten(rival: Rival) -> str:

@@ -20,6 +20,9 @@ Work = Callable[[int, int, int], float]
 AtHand = Callable[[int, int, int], int]
 """Trials at (d, n, k), of those to be asked next, that cost nothing."""
 
+KEPT = 128
+"""Posteriors kept: two for each of the most settings that are raced (`race`)."""
+
 TIGHTER = 4
 """How often the tolerance is halved for trials that come after everything is settled."""
 
@@ -67,20 +70,18 @@ class Group:
 
 def posterior(group: Group, goal: Goal) -> Posterior:
     """What the tallies of a group say about its thresholds."""
-    return _posterior(group.asked, group.tallies, goal)
+    return fitted(group.asked, group.tallies, goal)
 
 
-@lru_cache(maxsize=24)
-def _posterior(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> Posterior:
-    """Fitted once for all tolerances."""
-    return _fitted(asked, tallies, goal.level, goal.confidence).toward(goal.tolerance)
+@lru_cache(maxsize=KEPT)
+def fitted(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> Posterior:
+    """The posterior of thresholds that teach each other something, fitted once for all goals."""
+    return _fitted(asked, tallies, goal.level).toward(goal.confidence, goal.tolerance)
 
 
-@lru_cache(maxsize=24)
-def _fitted(
-    asked: tuple[Asked, ...], tallies: tuple[Tally, ...], level: float, confidence: float
-) -> Posterior:
-    return psychometric.fit(asked, tallies, level=level, confidence=confidence, tolerance=math.inf)
+@lru_cache(maxsize=KEPT)
+def _fitted(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], level: float) -> Posterior:
+    return psychometric.fit(asked, tallies, level=level, confidence=0.95, tolerance=math.inf)
 
 
 def is_settled(group: Group, goal: Goal) -> bool:
@@ -93,7 +94,7 @@ def is_settled(group: Group, goal: Goal) -> bool:
 
 @lru_cache(maxsize=24)
 def _exponents_settled(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> bool:
-    return law.exponents_settled(_posterior(asked, tallies, goal), goal.tolerance)
+    return law.exponents_settled(fitted(asked, tallies, goal), goal.tolerance)
 
 
 def plan(groups: Sequence[Group], trials: int, goal: Goal) -> list[tuple[int, Choice]]:

@@ -22,17 +22,16 @@ there settles it, and where above that its threshold lies is never paid for.
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.inference import best, design, psychometric
+from orchestrator.inference import best, design
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Asked, Choice, Tally
 from orchestrator.search import planning
-from orchestrator.search.planning import AtHand, Goal, Group, Work
+from orchestrator.search.planning import AtHand, Goal, Group, Work, fitted
 
 Array = NDArray[np.float64]
 
@@ -53,9 +52,6 @@ fit serves again while the best one's interval narrows a little. Chosen by hand.
 CLOSER = 0.5
 """Settings are followed to this share of the tolerance, because the interval of the best of several
 is up to 1.5 times as wide as the chosen one's own."""
-
-FITS = 128
-"""Posteriors kept: two for each of the most settings that are raced."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +83,6 @@ class Race:
         """Places of the thresholds of which the best is not known well enough yet."""
         found = self.posteriors
         return [i for i in range(len(self.asked)) if not best.is_settled(found, i)]
-
-
-@lru_cache(maxsize=FITS)
-def fitted(asked: tuple[Asked, ...], tallies: tuple[Tally, ...], goal: Goal) -> Posterior:
-    """The posterior of one setting; kept, since most settings learn nothing new in a round."""
-    return psychometric.fit(
-        asked,
-        tallies,
-        level=goal.level,
-        confidence=goal.confidence,
-        tolerance=goal.tolerance,
-    )
 
 
 def choose(race: Race, trials: int) -> list[tuple[int, Choice]]:
