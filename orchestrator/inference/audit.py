@@ -45,9 +45,9 @@ def looks(posterior: "Posterior", i: int) -> list[tuple[int, int]]:
     own = posterior.own(i)
     n10, n90 = posterior.spread(i)
     owed = {t.n: FIRM - t.trials - t.gaps for t in own if _contradicts(t, n10, n90)}
-    tested = [t.n for t in own]
+    tested = np.log([t.n for t in own])
     for n in _places(ask.low, ask.high, n10, n90):
-        if all(abs(math.log(n / other)) > NEAR for other in tested):
+        if not (np.abs(tested - math.log(n)) <= NEAR).any():
             owed[n] = 1
     return sorted((n, count) for n, count in owed.items() if count > 0)
 

@@ -132,13 +132,12 @@ class Grids:
         across = (1 - STRAY_SLOPE) * hat_weights(nodes, slopes, spread)
         across += STRAY_SLOPE * hat_weights(nodes, slopes, np.hypot(spread, STRAY_SLOPE_SD))
         tabulated = np.stack([t.relative for t in tables])
-        count, forms, nodes, _ = tabulated.shape
-        summed = tabulated.reshape(count, forms * nodes, -1) @ across.transpose(0, 2, 1)
-        relative = summed.transpose(0, 2, 1).reshape(count, -1, forms, nodes)
+        count, forms, volume, _ = tabulated.shape
+        summed = across @ tabulated.reshape(count, forms * volume, -1).transpose(0, 2, 1)
         return Grids(
             m=m - believed.mean[cells][:, None],
             log_volume=np.log(width) + np.stack([t.top for t in tables]),
-            relative=np.ascontiguousarray(relative),
+            relative=summed.reshape(count, -1, forms, volume),
             width=width,
             across=across,
         )
@@ -194,15 +193,16 @@ def couple(
     """The posterior of H settings over C cells.
 
     `tables` are those of the `observed` cells; `form_weights`: (F,), summing to 1; `start`: sites
-    (H, O) to begin with; `sweeps`: most sweeps. Settings leave the iteration one by one as they
+    (1, O) to begin with; `sweeps`: most sweeps. Settings leave the iteration one by one as they
     settle, or as they fall hopelessly behind.
     """
     count, cells = len(settings.a), len(believed.mean)
-    every = believed.covariance[settings.scale]
-    within, across = every[:, observed[:, None], observed], every[:, :, observed]
+    loads, own = believed.loads[settings.scale], believed.own[settings.scale]
+    seen = loads[:, observed]
     whole = Grids.of(believed, observed, tables, settings) if tables else None
     grids, of = whole, np.arange(count)
-    sites = start or Normals.zero((count, len(observed)))
+    sites = Normals.zero((1, len(observed))) if start is None else start
+    sites = sites.rows(np.zeros(count, np.int64))
     log_evidence, apart = np.zeros(count), np.zeros(count)
     log_forms = np.zeros((count, len(observed), len(form_weights)))
     active = np.arange(count)
@@ -212,7 +212,7 @@ def couple(
         if len(active) < len(of):
             grids, of = whole.at(active), active
         site = sites.rows(active)
-        centre, cavity, log_determinant = joint(within[active], site)
+        centre, cavity, log_determinant = joint(seen[active], own[active], site)
         marginal = cavity.times(site)
         words = words_of_others(log_forms[active], form_weights)
         tilted = tilt(cavity, words, grids)
@@ -239,62 +239,69 @@ def couple(
         log_evidence = -apart
     elif sweeps == MAX_SWEEPS:
         log_evidence[unsettled] = -np.inf
-    centre, spread = _extended(within, across, every, sites)
-    cavity = _alone(centre, spread)
-    if len(observed):
-        _, known, _ = joint(within, sites)
-        cavity.precision[:, observed], cavity.pull[:, observed] = known.precision, known.pull
+    everywhere = Normals.zero((count, cells))
+    everywhere.precision[:, observed], everywhere.pull[:, observed] = sites.precision, sites.pull
+    centre, cavity, _ = joint(loads, own, everywhere)
     words = np.repeat(_shared(log_forms.sum(1), form_weights)[:, None, :], cells, axis=1)
     words[:, observed] = words_of_others(log_forms, form_weights)
     return Coupled(
         log_evidence=log_evidence,
         is_settled=not unsettled.all(),
         mean=centre + believed.mean,
-        covariance=spread,
+        covariance=_covariance(loads, own, everywhere),
         sites=sites,
         cavity=cavity,
         forms=words,
     )
 
 
-def _extended(
-    within: Array, across: Array, covariance: Array, sites: Normals
-) -> tuple[Array, Array]:
-    """Mean and covariance over all cells, from sites on the observed ones:
-    K - K_xo Lambda (I + K_oo Lambda)^-1 K_ox.
+@dataclass(frozen=True)
+class _Split:
+    """Prior times sites, split into what cells have in common and what is each one's own.
+
+    m = loads w + rest, w standard normal and rest of spread `own`: R unknowns in common instead of
+    a C x C covariance (the matrix inversion lemma; Rasmussen & Williams 2006, A.9), and no
+    difference of large numbers however precise a site is. `kept`: (H, C), share of a cell's own
+    deviation that its site leaves open; `inner`: (H, R, R), precision of w; `common`: its inverse.
     """
-    inner = within * sites.precision[:, None, :]
-    size = inner.shape[1]
-    inner[:, np.arange(size), np.arange(size)] += 1.0
-    solved = np.linalg.solve(inner, across.transpose(0, 2, 1))
-    spread = covariance - (across * sites.precision[:, None, :]) @ solved
-    spread = (spread + spread.transpose(0, 2, 1)) / 2
-    return (sites.pull[:, None, :] @ solved)[:, 0, :], spread
+
+    kept: Array
+    inner: Array
+    common: Array
+
+    @staticmethod
+    def of(loads: Array, own: Array, sites: Normals) -> "_Split":
+        kept = 1.0 / (1.0 + own[:, None] ** 2 * sites.precision)
+        inner = loads.transpose(0, 2, 1) @ (loads * (kept * sites.precision)[:, :, None])
+        inner = np.asarray(inner + np.eye(inner.shape[1]))
+        return _Split(kept, inner, np.asarray(np.linalg.inv(inner)))
 
 
-def joint(covariance: Array, sites: Normals) -> tuple[Array, Normals, Array]:
+def joint(loads: Array, own: Array, sites: Normals) -> tuple[Array, Normals, Array]:
     """Mean (H, C) of prior times sites, each cell's cavity, and log |I + K Lambda|.
 
     A cavity is what is left of a cell's Gaussian without its site. Where a site is a million times
     more precise, the difference of their precisions is lost in rounding; the diagonal of
     (I + K Lambda)^-1, which is the share of precision that is not the site's, is not.
     """
-    product = covariance * sites.precision[:, None, :]
-    size = product.shape[1]
-    own = np.arange(size)
-    product[:, own, own] += 1.0
-    inverse = np.linalg.inv(product)
-    variance = np.einsum("hij,hji->hi", inverse, covariance)
-    centre = (inverse @ (covariance @ sites.pull[:, :, None]))[:, :, 0]
-    left = np.clip(inverse[:, own, own], 1e-15, 1.0)
+    split = _Split.of(loads, own, sites)
+    kept, within = split.kept, own[:, None] ** 2 * split.kept
+    spread = ((loads @ split.common) * loads).sum(2)
+    told = loads.transpose(0, 2, 1) @ (kept * sites.pull)[:, :, None]
+    centre = kept * (loads @ (split.common @ told))[:, :, 0] + within * sites.pull
+    variance = within + kept**2 * spread
+    left = np.clip(kept * (1 - kept * sites.precision * spread), 1e-15, 1.0)
     cavity = Normals(left / variance, (centre - variance * sites.pull) / variance)
-    return centre, cavity, np.linalg.slogdet(product)[1]
+    return centre, cavity, np.linalg.slogdet(split.inner)[1] - np.log(kept).sum(1)
 
 
-def _alone(centre: Array, spread: Array) -> Normals:
-    """Each cell's own Gaussian."""
-    precision = 1.0 / np.diagonal(spread, axis1=1, axis2=2)
-    return Normals(precision, precision * centre)
+def _covariance(loads: Array, own: Array, sites: Normals) -> Array:
+    """Covariance of prior times sites: (H, C, C)."""
+    split = _Split.of(loads, own, sites)
+    reached = loads * split.kept[:, :, None]
+    shared = reached @ split.common @ reached.transpose(0, 2, 1)
+    within = own[:, None] ** 2 * split.kept
+    return np.asarray(shared + within[:, :, None] * np.eye(loads.shape[1]))
 
 
 def _mismatch(centre: Array, tilted: Tilted, forms: Array, fresh: Array) -> Array:

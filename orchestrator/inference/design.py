@@ -27,7 +27,8 @@ from scipy.special import ndtri
 from orchestrator.inference.audit import is_due, looks
 from orchestrator.inference.ladder import FINE_TOLERANCE, NARROW_RUNGS, RUNG, Rungs, around
 from orchestrator.inference.laws.families import varying
-from orchestrator.inference.posterior import Atoms, Posterior
+from orchestrator.inference.marginals import Atoms
+from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
 from orchestrator.inference.verdict import OWN_TRIALS, is_narrow
 
@@ -179,12 +180,12 @@ def _cell(
     at_hand: AtHand | None,
 ) -> _Cell:
     ask = posterior.asked[i]
-    atoms = posterior.atoms(posterior.cell(i), ATOMS)
+    atoms = posterior.marginals.atoms(posterior.cell(i), ATOMS)
     target = _target(ask, atoms)
     goal = _goal(posterior, i, target, tolerance)
     n = _rungs(posterior, goal, tolerance, at_hand)
     flying = tuple(sorted({c.n for c in pending if (c.d, c.k) == (ask.d, ask.k)}))
-    chances = posterior.success(np.log(np.array([*n, *flying], dtype=np.float64)), atoms)
+    chances = posterior.marginals.success(np.log(np.array([*n, *flying], dtype=np.float64)), atoms)
     values = np.column_stack([target, chances])
     return _Cell(
         goal=goal,

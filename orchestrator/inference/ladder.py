@@ -6,6 +6,7 @@ one. Where a transition is narrower than four rungs the rungs are all integers (
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,10 @@ NARROW_RUNGS = 4
 """A transition narrower than this many rungs makes every integer a rung."""
 
 
+@lru_cache(maxsize=1024)
 def rungs(low: int, high: int, fine: bool = False) -> Rungs:
-    """The rungs n with low <= n <= high, ascending: int64; the nearest end when none lies between.
+    """The rungs n with low <= n <= high, ascending: int64, read-only; the nearest end when none
+    lies between.
 
     The two ends are rungs too: a range is asked to its ends, and its ends decide whether a
     threshold lies outside it.
@@ -39,7 +42,9 @@ def rungs(low: int, high: int, fine: bool = False) -> Rungs:
     top = max(0, math.ceil(step * math.log2(max(high, start) / start)) + 1)
     geometric = np.rint(start * 2.0 ** (np.arange(top + 1) / step)).astype(np.int64)
     ladder = np.concatenate([np.arange(1, start + 1), geometric, [low, high]])
-    return np.unique(ladder[(ladder >= low) & (ladder <= high)])
+    found = np.unique(ladder[(ladder >= low) & (ladder <= high)])
+    found.setflags(write=False)
+    return found
 
 
 def around(low: int, high: int, start: float, end: float, *, fine: bool, every: bool) -> Rungs:

@@ -6,6 +6,7 @@ Their evidences come from the forward algorithm, exactly.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +33,15 @@ MOVE = 0.3
 def chance_of_a_fall(tallies: Sequence[Tally]) -> float:
     """Posterior probability that success falls again, from one cell's tallies."""
     points = sorted((t for t in tallies if t.trials), key=lambda t: t.n)
-    if len(points) < 2:
-        return 0.0
-    logs = np.array(
-        [
-            t.successes * np.log(LEVELS) + (t.trials - t.successes) * np.log1p(-LEVELS)
-            for t in points
-        ]
-    )
+    counts = tuple((t.successes, t.trials - t.successes) for t in points)
+    return _chance_of_a_fall(counts) if len(counts) > 1 else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _chance_of_a_fall(counts: tuple[tuple[int, int], ...]) -> float:
+    """Of successes and failures by ascending n; kept, as most cells learn nothing in a round."""
+    successes, failures = np.array(counts, dtype=np.float64).T[:, :, None]
+    logs = successes * np.log(LEVELS) + failures * np.log1p(-LEVELS)
     steady, falling = _evidence(logs - logs.max(1, keepdims=True))
     odds = PRIOR_FALL / (1 - PRIOR_FALL) * np.exp(np.clip(falling - steady, -500, 500))
     return float(odds / (1 + odds))

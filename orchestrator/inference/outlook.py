@@ -111,4 +111,5 @@ def _transition(posterior: Posterior, i: int) -> float:
     step = STEP * max(math.log(high / low), 1e-3)
     (below, above), _, _ = posterior.curve(i)([math.exp(middle - step), math.exp(middle + step)])
     slope = max(above - below, 1e-9) / (2 * step)
-    return math.sqrt(posterior.level * (1 - posterior.level)) / slope
+    level = posterior.marginals.level
+    return math.sqrt(level * (1 - level)) / slope

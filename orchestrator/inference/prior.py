@@ -47,35 +47,47 @@ STRAY_SLOPE, STRAY_SLOPE_SD = 0.06, 2.0
 """Chance that a cell's slope has nothing to do with the others', and its spread about them then:
 one threshold may be no threshold at all. Chosen by hand."""
 
+STRAIGHT = 1e-8
+"""Directions in which laws bend by a variance below this share of the largest are left out: they
+are far below any cell's own deviation."""
+
 
 @dataclass(frozen=True)
 class Prior:
     """Beliefs over C cells.
 
-    `mean`: (C,) of m; `covariance`: (scales, C, C) of m for each of `SCALES`; `log_d`: (C,),
-    centred; `own_slope`: spread of a cell's own log s. `reach`: (C, 2), log n between which a
-    cell's threshold is sought at all, pads included.
+    `mean`: (C,) of m. For each of `SCALES`, m differs from it by `loads` (scales, C, R) times R
+    standard normals, which is the law, plus each cell's own deviation, of spread `own` (scales,).
+    `log_d`: (C,), centred; `own_slope`: spread of a cell's own log s. `reach`: (C, 2), log n
+    between which a cell's threshold is sought at all, pads included.
     """
 
     cells: tuple[Cell, ...]
     mean: Array
-    covariance: Array
+    loads: Array
+    own: Array
     log_d: Array
     own_slope: float
     reach: Array
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of m for each scale: (scales, C, C)."""
+        own = self.own[:, None, None] ** 2 * np.eye(len(self.mean))
+        return np.asarray(self.loads @ self.loads.transpose(0, 2, 1) + own)
 
 
 def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
     """The prior over `cells`, sorted and distinct, from the ranges that were asked."""
     z, spread = _standardised(cells)
     middle, half = _ranges(cells, asked)
-    shared = (0.6 * half.max() + 0.7) ** 2 + (z * (EXPONENT_SD * spread) ** 2) @ z.T
-    apart = ((z[:, None, :] - z[None, :, :]) ** 2).sum(2)
-    smooth, single = np.exp(-0.5 * apart), np.eye(len(cells))
+    level = np.full(len(cells), 0.6 * half.max() + 0.7)
+    power, bent = np.column_stack([level, z * (EXPONENT_SD * spread)]), _bends(z)
     return Prior(
         cells=tuple(cells),
         mean=np.column_stack([np.ones(len(cells)), z]) @ _law_of_middles(z, middle),
-        covariance=np.stack([shared + bend**2 * smooth + own**2 * single for bend, own in SCALES]),
+        loads=np.stack([np.column_stack([power, bend * bent]) for bend, _ in SCALES]),
+        own=np.array([own for _, own in SCALES]),
         log_d=spread[0] * z[:, 0],
         own_slope=float(np.hypot(OWN_SLOPE_SD, OWN_SLOPE_K * spread[1])),
         reach=np.column_stack([middle - half - PAD, middle + half + PAD]),
@@ -92,6 +104,14 @@ def _standardised(cells: Sequence[Cell]) -> tuple[Array, Array]:
     centred = logs - logs.mean(0)
     spread = np.sqrt((centred**2).mean(0))
     return centred / np.where(spread > 1e-9, spread, 1.0), np.where(spread > 1e-9, spread, 0.0)
+
+
+def _bends(z: Array) -> Array:
+    """A root (C, R) of the covariance exp(-|z - z'|^2 / 2), by its eigenvectors."""
+    apart = ((z[:, None, :] - z[None, :, :]) ** 2).sum(2)
+    values, vectors = np.linalg.eigh(np.exp(-0.5 * apart))
+    kept = values > STRAIGHT * values[-1]
+    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
 
 
 def _ranges(cells: Sequence[Cell], asked: Sequence[Asked]) -> tuple[Array, Array]:

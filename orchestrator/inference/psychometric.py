@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from orchestrator.inference.coupling import Coupled, Normals, couple, normalised
 from orchestrator.inference.likelihood import Counts, Table, Word, tabulated
 from orchestrator.inference.link import FORMS, admissible
+from orchestrator.inference.marginals import Marginals
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.prior import OWN_SLOPE_SD, SCALE_WEIGHTS, Prior, prior
 from orchestrator.inference.settings import NEGLIGIBLE, Grid, Settings
@@ -34,12 +35,12 @@ from orchestrator.inference.threshold import Asked, Tally
 
 Array = NDArray[np.float64]
 
-SCOUTS = (1, 2, 4)
-"""Scales of the first passes, which find out where the cells' masses and the slopes are. Laws that
-hold, that bend, and that do not hold: a law that contradicts the outcomes would find all slopes
-gentle."""
+OPENING, SCOUTS = (2,), (1, 2, 4)
+"""Scales of the first pass and of those after it, which find out where the cells' masses and the
+slopes are. Laws that hold, that bend, and that do not hold: a law that contradicts the outcomes
+would find all slopes gentle."""
 
-SCOUTING = 3
+SCOUTING = 2
 """Sweeps before tables and grid are laid again."""
 
 LAYINGS = 12
@@ -122,21 +123,23 @@ def _fit(
     data = [tuple(counts[cell]) for cell in cells]
     coupled, settings, weights, tables = _settled(believed, data, form_weights, level)
     kept = np.flatnonzero(weights > 1e-4 * weights.max())
-    return Posterior(
-        asked=tuple(asked),
-        tallies=tallies,
+    marginals = Marginals(
         level=level,
-        confidence=confidence,
-        tolerance=tolerance,
         believed=believed,
         forms=forms,
         settings=settings.at(kept),
         weights=weights[kept] / weights[kept].sum(),
-        mean=coupled.mean[kept],
-        covariance=coupled.covariance[kept],
         cavity=coupled.cavity.rows(kept),
         form_words=coupled.forms[kept],
         tables=tables,
+    )
+    return Posterior(
+        asked=tuple(asked),
+        tallies=tallies,
+        confidence=confidence,
+        tolerance=tolerance,
+        marginals=marginals,
+        covariance=coupled.covariance[kept],
     )
 
 
@@ -158,12 +161,12 @@ def _settled(
     ]
     start: Normals | None = None
     log_weights = np.log(SCALE_WEIGHTS)
-    for _ in range(LAYINGS if len(observed) else 0):
+    for number in range(LAYINGS if len(observed) else 0):
         tables = _laid(believed, data, words, level)
         seen = [tables[place] for place in observed]
-        line = Settings.on(grid)
-        in_a, origin = line.with_scales(log_weights[list(SCOUTS)])
-        in_a = replace(in_a, scale=np.array(SCOUTS)[in_a.scale])
+        line, scouts = Settings.on(grid), list(SCOUTS if number else OPENING)
+        in_a, origin = line.with_scales(log_weights[scouts])
+        in_a = replace(in_a, scale=np.array(scouts)[in_a.scale])
         in_b = Settings.about(grid, SCOUTS[1], log_weights[SCOUTS[1]])
         settings = in_a.and_also(in_b)
         coupled = couple(
@@ -171,7 +174,7 @@ def _settled(
         )
         logs = coupled.log_evidence + settings.log_weight
         weights = normalised(logs)
-        start = coupled.sites.rows(np.full(len(weights), int(np.argmax(weights))))
+        start = coupled.sites.rows(np.array([weights.argmax()]))
         by_a = np.asarray(np.bincount(origin, normalised(logs[: len(origin)])), np.float64)
         further = grid.toward((line.a, by_a), (in_b.b, normalised(logs[len(origin) :])))
         fresh = _words(coupled, weights, believed, further)
@@ -192,7 +195,7 @@ def _settled(
         observed,
         form_weights,
         settings,
-        start=start.rows(np.zeros(len(settings.a), np.int64)) if start is not None else None,
+        start=start,
     )
     return coupled, settings, normalised(coupled.log_evidence + settings.log_weight), tables
 

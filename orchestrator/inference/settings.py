@@ -28,11 +28,13 @@ A_OFFSETS: Array = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 B_OFFSETS: Array = np.array([-1.3, 0.0, 1.3])
 """Values of b at which evidence is looked at, likewise."""
 
-NARROWEST = 0.4
-"""A grid may shrink at most to this share of itself at a time: one point alone is no spread."""
+COARSE, NARROWEST = 0.8, 0.1
+"""Where weights spread less than this share of the grid's own spread, a parabola through the three
+logs at the top tells their spread, of which a grid may lose nine tenths at a time."""
 
-NEAR = 0.25
-"""Relative change of its spread, or of its mean in spreads, with which a grid may stay."""
+NEAR, NARROWER, WIDER = 0.4, 0.6, 1.25
+"""A grid may stay with a mean so far away, in its spreads, and with a spread of between so many of
+its own: points that lie too densely lose the tails, those too far apart next to nothing."""
 
 NEGLIGIBLE = 2e-3
 """Weight, as a share of the largest, below which a grid point is left out. Chosen by hand."""
@@ -61,7 +63,8 @@ class Grid:
     def is_near(self, other: "Grid") -> bool:
         """Whether the two would give about the same average."""
         return all(
-            abs(mine - theirs) <= NEAR * spread and abs(spread - their_spread) <= NEAR * spread
+            abs(mine - theirs) <= NEAR * spread
+            and NARROWER * spread <= their_spread <= WIDER * spread
             for mine, theirs, spread, their_spread in (
                 (self.a, other.a, self.sd_a, other.sd_a),
                 (self.b, other.b, self.sd_b, other.sd_b),
@@ -72,7 +75,23 @@ class Grid:
 def _moments(values: Array, weights: Array, spread: float) -> tuple[float, float]:
     mean = float(weights @ values)
     found = float(np.sqrt(weights @ (values - mean) ** 2))
+    if found < COARSE * spread:
+        mean, found = _at_top(values, np.log(np.maximum(weights, 1e-30)), spread)
     return mean, max(found, NARROWEST * spread)
+
+
+def _at_top(values: Array, logs: Array, spread: float) -> tuple[float, float]:
+    """Mean and spread of the Gaussian through the largest of `logs` and its neighbours, even apart;
+    at an end of the grid that end itself, and half of the grid's own `spread`.
+    """
+    top = int(logs.argmax())
+    if not 0 < top < len(values) - 1:
+        return float(values[top]), spread / 2
+    step = float(values[top] - values[top - 1])
+    rise, fall = float(logs[top] - logs[top - 1]), float(logs[top] - logs[top + 1])
+    return float(values[top]) + step / 2 * (rise - fall) / (rise + fall), step / (
+        rise + fall
+    ) ** 0.5
 
 
 @dataclass(frozen=True)

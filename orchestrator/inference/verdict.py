@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.inference.audit import looks
 from orchestrator.inference.monotone import chance_of_a_fall
-from orchestrator.inference.threshold import Threshold
+from orchestrator.inference.threshold import Status, Threshold
 
 if TYPE_CHECKING:
     from orchestrator.inference.posterior import Posterior
@@ -37,18 +37,28 @@ def judged(posterior: "Posterior", i: int) -> Threshold:
     answer = Threshold(ask.d, ask.k, "undecided", None, None, None, sure, trials, gaps)
     if not posterior.tallies:
         return answer
-    if trials:
-        if chance_of_a_fall(own) >= sure:
-            return replace(answer, status="not_monotone")
-        if posterior.below(i, math.log(ask.low)) >= sure:
-            high = math.exp(posterior.quantile(i, sure))
-            return replace(answer, status="below_range", high=high)
-        if 1 - posterior.below(i, math.log(ask.high)) >= sure:
-            low = math.exp(posterior.quantile(i, 1 - sure))
-            return replace(answer, status="above_range", low=low)
-        if posterior.gentler(i, math.log(GENTLE)) >= sure:
-            return replace(answer, status="not_sharp", n10_n90=posterior.spread(i))
-    return _located(posterior, i, answer)
+    status = _odd(posterior, i)
+    if status == "below_range":
+        return replace(answer, status=status, high=math.exp(posterior.quantile(i, sure)))
+    if status == "above_range":
+        return replace(answer, status=status, low=math.exp(posterior.quantile(i, 1 - sure)))
+    if status == "not_sharp":
+        return replace(answer, status=status, n10_n90=posterior.spread(i))
+    return replace(answer, status=status) if status else _located(posterior, i, answer)
+
+
+def _odd(posterior: "Posterior", i: int) -> Status | None:
+    """What keeps the i-th threshold from being found, if the outcomes of its own cell show it."""
+    ask, own, sure = posterior.asked[i], posterior.own(i), posterior.confidence
+    if not any(tally.trials for tally in own):
+        return None
+    if chance_of_a_fall(own) >= sure:
+        return "not_monotone"
+    if posterior.below(i, math.log(ask.low)) >= sure:
+        return "below_range"
+    if 1 - posterior.below(i, math.log(ask.high)) >= sure:
+        return "above_range"
+    return "not_sharp" if posterior.gentler(i, math.log(GENTLE)) >= sure else None
 
 
 def _located(posterior: "Posterior", i: int, answer: Threshold) -> Threshold:
@@ -78,8 +88,7 @@ def is_settled(posterior: "Posterior", i: int, *, audited: bool = True) -> bool:
         return True
     if trials < OWN_TRIALS:
         return False
-    threshold = posterior.threshold(i)
-    if threshold.status not in ("found", "undecided"):
+    if _odd(posterior, i):
         return True
     return is_narrow(posterior, i) and not (audited and looks(posterior, i))
 

@@ -257,4 +257,4 @@ def test_what_makes_no_sense_is_refused(asked, tallies, words):
 def test_the_posterior_is_a_value():
     posterior = fit([ASK], [at(40, 4, 8)])
     with pytest.raises(dataclasses.FrozenInstanceError):
-        posterior.level = 0.9
+        posterior.tolerance = 0.9

@@ -55,23 +55,23 @@ class Outcomes:
     def of(posterior: Posterior, used: Sequence[int]) -> "Outcomes":
         """The outcomes behind the asked thresholds `used`, on the posterior's own tables."""
         cells = [posterior.cell(i) for i in used]
-        form_weights = np.array([form.weight for form in posterior.forms])
-        believed = posterior.believed
+        known, believed = posterior.marginals, posterior.marginals.believed
+        form_weights = np.array([form.weight for form in known.forms])
         return Outcomes(
             d=np.array([posterior.asked[i].d for i in used], float),
             k=np.array([posterior.asked[i].k for i in used], float),
-            tables=tuple(posterior.tables[cell] for cell in cells),
+            tables=tuple(known.tables[cell] for cell in cells),
             form_weights=form_weights / form_weights.sum(),
             centre=float(np.mean([posterior.log_n_star(i)[0] for i in used])),
             believed=replace(
                 believed,
                 cells=tuple(believed.cells[cell] for cell in cells),
                 mean=believed.mean[cells],
-                covariance=believed.covariance[:, cells][:, :, cells],
+                loads=believed.loads[:, cells],
                 log_d=believed.log_d[cells],
                 reach=believed.reach[cells],
             ),
-            slopes=posterior.settings.slopes(),
+            slopes=known.settings.slopes(),
         )
 
 
@@ -81,10 +81,8 @@ def fitted(outcomes: Outcomes, form: Form) -> Fit:
     prior_variance = coefficient_prior(basis.shape[1])
     cells = len(basis)
     law = outcomes.centre + offset - offset.mean()
-    scattered = SCATTERS[:, None, None] ** 2 * np.eye(cells)
-    believed = replace(
-        outcomes.believed, mean=law, covariance=(basis * prior_variance) @ basis.T + scattered
-    )
+    loads = np.repeat((basis * np.sqrt(prior_variance))[None], len(SCATTERS), axis=0)
+    believed = replace(outcomes.believed, mean=law, loads=loads, own=SCATTERS)
     settings, _ = outcomes.slopes.with_scales(log_prior(SCATTERS))
     coupled = couple(believed, outcomes.tables, np.arange(cells), outcomes.form_weights, settings)
     scatters = SCATTERS[settings.scale]
