@@ -16,6 +16,7 @@ from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.engine.blame import detail_of, reason_of
+from orchestrator.failpoints import at
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason
 
 Receipt = dict[str, Any]
@@ -49,7 +50,9 @@ def train(trials: Sequence[Trial], gpus: float) -> Receipt:
     torch.set_num_threads(1)
     started = time.perf_counter()
     try:
+        at("pack.train.before")
         results = run_pack(trials, "cuda" if gpus and torch.cuda.is_available() else "cpu")
+        at("pack.train.after")
     except (Exception, SystemExit) as error:
         return _failed(error)
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.domain.plugin import load_entry_points, load_source
 from orchestrator.engine.receipt import Receipt, place, work_off
+from orchestrator.failpoints import at
 
 _RECEIPTS_KEPT = 4  # a slot is never asked for more than the packs that it was handed: two
 
@@ -20,6 +21,7 @@ class SlotActor:
     """
 
     def __init__(self, plugins: Sequence[tuple[str, str]]) -> None:
+        at("slot.start.before")
         load_entry_points()
         for name, source in plugins:
             load_source(name, source)
@@ -41,6 +43,7 @@ class SlotActor:
         while len(self._receipts) > _RECEIPTS_KEPT:
             self._receipts.popitem(last=False)
         self._finished += 1
+        at("slot.receipt.before")
         return receipt
 
     def pulse(self) -> int:

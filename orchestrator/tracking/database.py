@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from orchestrator.errors import LedgerDamaged, LedgerUnreachable
+from orchestrator.failpoints import at
 from orchestrator.tracking.schema import ADDED, SCHEMA_VERSION, ledger_schema, metadata
 
 BUSY_S = 5.0
@@ -134,6 +135,7 @@ class Database:
             if not self.is_sqlite:
                 connection.execute(CreateSchema(POSTGRES_SCHEMA, if_not_exists=True))
             metadata.create_all(connection)
+            at("database.create.within")
             connection.execute(insert(ledger_schema).values(version=SCHEMA_VERSION))
 
     def _upgrade(self) -> None:
@@ -158,6 +160,8 @@ class Database:
             raise LedgerDamaged(self._damage(str(error))) from error
         except SQLAlchemyError as error:  # a pool without connections
             raise LedgerUnreachable(f"{self.name}: {error}") from error
+        except OSError as error:  # a file that SQLite was not the one to open
+            raise self._translated(error, error) from error
 
     def _translated(self, error: Exception, cause: BaseException | None) -> Exception:
         words = str(cause).strip()

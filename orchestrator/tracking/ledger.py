@@ -20,6 +20,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import PluginError, SweepInUse
+from orchestrator.failpoints import at
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.plan.reuse import reusable as reusable_among
@@ -75,6 +76,7 @@ class Ledger:
                 f"wait for it, or look at it with: phasefront status {record.id}"
             )
         try:
+            at("lock.take.after")
             found = self._enter(record)
         except BaseException:
             lock.release()
@@ -87,7 +89,7 @@ class Ledger:
     def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:
         """See `Tracker.finish`."""
         now = self._clock()
-        with self._writing() as connection:
+        with self._writing("finish") as connection:
             writes.end_all_attempts(connection, self._sweep, now)
             connection.execute(
                 update(sweeps)
@@ -119,7 +121,7 @@ class Ledger:
         self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]
     ) -> None:
         """See `Tracker.record_round`."""
-        with self._writing() as connection:
+        with self._writing("round") as connection:
             same = (rounds.c.sweep == self._sweep, rounds.c.number == number)
             if connection.execute(select(rounds.c.number).where(*same)).first() is not None:
                 return
@@ -131,7 +133,7 @@ class Ledger:
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
         """See `Tracker.reusable`."""
-        with self._writing() as connection:
+        with self._writing("reusable") as connection:
             known = queries.noted(connection, self._decoder, self._sweep)
             if known is not None:
                 return known
@@ -167,7 +169,7 @@ class Ledger:
 
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
         """See `Tracker.begin`."""
-        with self._writing() as connection:
+        with self._writing("begin") as connection:
             stand = queries.states(connection, keys)
             given_up = queries.given_up(connection, self._sweep, keys)
             unsettled = {
@@ -187,7 +189,7 @@ class Ledger:
         """See `Tracker.commit`."""
         valid = {key: one for key, one in attempts.items() if self._begun.get(key) == one}
         accepted: dict[str, Result] = {}
-        with self._writing() as connection:
+        with self._writing("commit") as connection:
             now = self._clock()
             stand = queries.states(connection, [result.key for result in results])
             late = [(key, valid[key]) for key in valid.keys() & stand if stand[key][0] != "open"]
@@ -204,7 +206,7 @@ class Ledger:
 
     def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
         """See `Tracker.charge`. An attempt that has ended keeps its reason."""
-        with self._writing() as connection:
+        with self._writing("charge") as connection:
             now = self._clock()
             writes.end_attempts(connection, [(key, attempt)], now, reason, charge, where)
 
@@ -215,7 +217,7 @@ class Ledger:
 
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
         """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
-        with self._writing() as connection:
+        with self._writing("give_up") as connection:
             state, newest = queries.states(connection, [key])[key]
             if state == "open" and not queries.given_up(connection, self._sweep, [key]):
                 attempt = self._begun.get(key, newest)
@@ -234,7 +236,7 @@ class Ledger:
         if not new and not artifacts:
             return
         now = self._clock()
-        with self._writing() as connection:
+        with self._writing("publish") as connection:
             if new:
                 writes.publish(connection, self._sweep, new, now)
             for path, content in artifacts.items():
@@ -247,7 +249,7 @@ class Ledger:
     def _enter(self, record: SweepRecord) -> SweepRecord:
         now = self._clock()
         running = replace(record, status="running", stopped_by=None, ended=None)
-        with self.database.writing() as connection:
+        with self._transaction("enter") as connection:
             self._epoch = writes.enter(connection, running, now)
             writes.end_all_attempts(connection, record.id, now)
             writes.queue(connection, record.id, "sweep", now)
@@ -270,10 +272,10 @@ class Ledger:
         return self._sweep
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self, what: str) -> Iterator[Connection]:
         """A transaction of the driver that still holds the sweep; see `locks` for the epoch."""
         self._held()
-        with self.database.writing() as connection:
+        with self._transaction(what) as connection:
             query = select(drivers.c.epoch).where(drivers.c.sweep == self._sweep)
             if connection.execute(query).scalar() != self._epoch:
                 raise SweepInUse(
@@ -281,6 +283,14 @@ class Ledger:
                     f"look at it with: phasefront status {self._sweep}"
                 )
             yield connection
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[Connection]:
+        with self.database.writing() as connection:
+            at(f"ledger.{what}.before")
+            yield connection
+            at(f"ledger.{what}.within")
+        at(f"ledger.{what}.after")
 
     def _wake(self) -> None:
         if self._mirror is not None:

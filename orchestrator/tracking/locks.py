@@ -15,6 +15,7 @@ from typing import Protocol
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from orchestrator.failpoints import at
 from orchestrator.tracking.database import Database
 
 PATIENCE_S = 1.0
@@ -76,6 +77,7 @@ class FileLock:
         """Remove the file, then let go, so that nobody can take a file that is about to vanish."""
         if self._file is not None:
             self._path.unlink(missing_ok=True)
+            at("lock.release.within")
             os.close(self._file)
             self._file = None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from orchestrator.failpoints import around
 from orchestrator.ports import SweepRecord
 from orchestrator.spec import question_of
 from orchestrator.tracking import names, outbox, queries
@@ -241,7 +242,7 @@ class Teller:
                 content = outbox.artifact(connection, self._sweep, path)
             if content is not None:
                 self._writer.put(self._parent, path, content)
-            with self._database.writing() as connection:
+            with around("outbox.drop"), self._database.writing() as connection:
                 if content is not None:
                     outbox.drop_artifact(connection, self._sweep, path, content)
                 outbox.drop_told(connection, ids)
@@ -249,7 +250,7 @@ class Teller:
     def _mark(self, entries: Iterable[int]) -> None:
         told = list(entries)
         if told:
-            with self._database.writing() as connection:
+            with around("outbox.mark"), self._database.writing() as connection:
                 outbox.mark_told(connection, told)
 
     def _record(self) -> SweepRecord:

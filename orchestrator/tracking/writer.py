@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from orchestrator.failpoints import around
 from orchestrator.ports import SweepRecord
 from orchestrator.tracking import names
 from orchestrator.tracking.cell_metrics import Figure, in_batches
@@ -78,7 +79,8 @@ class Writer:
         if found is None:
             place = self._store.artifacts
             location = None if place is None else f"{place}/{quote(name, safe='')}"
-            return str(self._client.create_experiment(name, location, names.EXPERIMENT_TAGS))
+            with around("mlflow.experiment"):
+                return str(self._client.create_experiment(name, location, names.EXPERIMENT_TAGS))
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
@@ -142,9 +144,10 @@ class Writer:
         ]
         all_params = [entities.Param(name, value) for name, value in params.items()]
         all_tags = [entities.RunTag(name, value) for name, value in tags.items()]
-        for batch in batches[:-1]:
-            self._client.log_batch(run, metrics=batch)
-        self._client.log_batch(run, metrics=batches[-1], params=all_params, tags=all_tags)
+        with around("mlflow.log"):
+            for batch in batches[:-1]:
+                self._client.log_batch(run, metrics=batch)
+            self._client.log_batch(run, metrics=batches[-1], params=all_params, tags=all_tags)
 
     def _learn_refused(
         self, run: str, figures: Sequence[Sequence[Figure]], params: Mapping[str, str]
@@ -184,10 +187,12 @@ class Writer:
 
     def set_status(self, run: str, status: str, ended: float | None) -> None:
         """Set MLflow's own status (RUNNING, FINISHED, KILLED, FAILED), and the end where known."""
-        if status == "RUNNING":
-            self._client.update_run(run, status=status)
-        else:
-            self._client.set_terminated(run, status, None if ended is None else round(ended * 1e3))
+        ended_ms = None if ended is None else round(ended * 1e3)
+        with around("mlflow.set_status"):
+            if status == "RUNNING":
+                self._client.update_run(run, status=status)
+            else:
+                self._client.set_terminated(run, status, ended_ms)
 
     def put(self, run: str, path: str, content: bytes) -> None:
         """Store an artifact under its relative path."""
@@ -196,16 +201,18 @@ class Writer:
             file = Path(folder, place.name)
             file.write_bytes(content)
             parent = None if place.parent == PurePosixPath() else str(place.parent)
-            self._client.log_artifact(run, str(file), parent)
+            with around("mlflow.put"):
+                self._client.log_artifact(run, str(file), parent)
 
     def delete(self, run: str) -> None:
         """Remove a duplicate; MLflow keeps deleted runs until its own clean-up."""
         self._client.delete_run(run)
 
     def _new_run(self, experiment: str, name: str, started: float, tags: Mapping[str, str]) -> str:
-        run = self._client.create_run(
-            experiment, start_time=round(started * 1e3), tags=dict(tags), run_name=name
-        )
+        with around("mlflow.new_run"):
+            run = self._client.create_run(
+                experiment, start_time=round(started * 1e3), tags=dict(tags), run_name=name
+            )
         return str(run.info.run_id)
 
 
