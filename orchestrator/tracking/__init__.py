@@ -9,7 +9,8 @@ fills, by one thread that can be stopped, killed or cut off at any point and goe
 
 from orchestrator.tracking.export import table_of, trials_table
 from orchestrator.tracking.from_mlflow import rebuild
-from orchestrator.tracking.memory import Memory, MemoryTracker
+from orchestrator.tracking.memory import MemoryTracker
+from orchestrator.tracking.memory_tables import Memory
 from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.tracker import open_tracker
 from orchestrator.tracking.ui import ui_command

@@ -25,7 +25,7 @@ from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.plan.reuse import reusable as reusable_among
 from orchestrator.ports import Member, Settled, StoppedBy, SweepRecord, SweepStatus
-from orchestrator.tracking import queries, rows, writes
+from orchestrator.tracking import fence, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import Lock, lock_for
 from orchestrator.tracking.schema import drivers, members, rounds, sweeps
@@ -187,22 +187,19 @@ class Ledger:
         self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
     ) -> list[str]:
         """See `Tracker.commit`."""
-        valid = {key: one for key, one in attempts.items() if self._begun.get(key) == one}
-        accepted: dict[str, Result] = {}
         with self._writing("commit") as connection:
             now = self._clock()
             stand = queries.states(connection, [result.key for result in results])
-            late = [(key, valid[key]) for key in valid.keys() & stand if stand[key][0] != "open"]
-            writes.end_attempts(connection, late, now, writes.TOO_LATE, place=where)
-            for result in results:
-                if result.key in valid and stand[result.key][0] == "open":
-                    accepted.setdefault(result.key, result)
+            open_keys = {key for key, (state, _) in stand.items() if state == "open"}
+            verdict = fence.judge(results, attempts, self._begun, open_keys.__contains__)
+            writes.end_attempts(connection, verdict.late, now, writes.TOO_LATE, place=where)
             settling = {
-                key: rows.settled_row(result, attempts[key]) for key, result in accepted.items()
+                key: rows.settled_row(result, attempts[key])
+                for key, result in verdict.accepted.items()
             }
             writes.settle(connection, settling, now, where)
         self._wake()
-        return [result.key for result in results if accepted.get(result.key) is not result]
+        return verdict.refused
 
     def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
         """See `Tracker.charge`. An attempt that has ended keeps its reason."""

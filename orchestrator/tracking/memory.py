@@ -1,15 +1,18 @@
 """The in-memory tracker: the reference behaviour of the port, and what the loop's tests use.
 
 Trackers made on one `Memory` see one truth, as drivers of one ledger do. Nothing outlives the
-process.
+process. It has the ledger's transactions, fence, epochs and failpoints, so that a simulator can
+crash its drivers anywhere.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from time import time
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import SweepInUse
+from orchestrator.failpoints import at
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted, reusable
 from orchestrator.ports import (
@@ -20,38 +23,20 @@ from orchestrator.ports import (
     SweepRecord,
     SweepStatus,
 )
-
-
-@dataclass
-class MemorySweep:
-    """One sweep: its record, rounds, members (arm, round, cached), gaps and what was published."""
-
-    record: SweepRecord
-    rounds: dict[int, list[Ask]] = field(default_factory=dict)
-    members: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
-    gaps: dict[str, Settled] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    artifacts: dict[str, bytes] = field(default_factory=dict)
-    reusable: list[Reusable] | None = None
-
-
-@dataclass
-class Memory:
-    """What a ledger would hold. `attempts[key][i]` is attempt number i + 1."""
-
-    sweeps: dict[str, MemorySweep] = field(default_factory=dict)
-    trials: dict[str, Trial] = field(default_factory=dict)
-    settled: dict[str, Settled] = field(default_factory=dict)
-    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    drivers: dict[str, "MemoryTracker"] = field(default_factory=dict)
+from orchestrator.tracking import fence
+from orchestrator.tracking.memory_tables import Memory, MemorySweep, Queued
 
 
 class MemoryTracker:
-    """A `Tracker` that keeps everything in `memory`."""
+    """A `Tracker` that keeps everything in `memory`; `clock` gives seconds since the epoch."""
 
-    def __init__(self, memory: Memory | None = None) -> None:
+    def __init__(
+        self, memory: Memory | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.memory = memory if memory is not None else Memory()
+        self._clock = clock
         self._id: str | None = None
+        self._epoch = 0
         self._begun: dict[str, int] = {}  # this driver's newest attempt of each key
 
     @property
@@ -65,18 +50,12 @@ class MemoryTracker:
         """See `Tracker.open`."""
         if self.memory.drivers.get(record.id) is not None:
             raise SweepInUse(f"sweep {record.id} ({record.name}) is being answered")
-        known = self.memory.sweeps.get(record.id)
-        started = known.record.started if known else record.started
-        running = replace(record, status="running", started=started, stopped_by=None, ended=None)
-        if known is None:
-            self.memory.sweeps[record.id] = MemorySweep(running)
-        else:
-            known.record = running
         self.memory.drivers[record.id] = self
-        self._id = record.id
-        self._begun = {}
-        self._end_attempts()
-        return running
+        try:
+            return self._enter(record)
+        except BaseException:
+            self._let_go(record.id)
+            raise
 
     def rounds(self) -> list[list[Ask]]:
         """See `Tracker.rounds`."""
@@ -86,21 +65,32 @@ class MemoryTracker:
         self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]
     ) -> None:
         """See `Tracker.record_round`."""
-        if number in self.sweep.rounds:
-            return
-        self.sweep.rounds[number] = list(asks)
-        for arm, trial in trials:
-            self.memory.trials.setdefault(trial.key, trial)
-            cached = trial.key in self.memory.settled
-            self.sweep.members.setdefault(trial.key, (arm, number, cached))
+        sweep, memory = self.sweep, self.memory
+        with self._writing("round"):
+            if number in sweep.rounds:
+                return
+            memory.put(sweep.rounds, number, list(asks))
+            for arm, trial in trials:
+                if trial.key in sweep.members:
+                    continue
+                if trial.key not in memory.trials:
+                    memory.put(memory.trials, trial.key, trial)
+                cached = trial.key in memory.settled
+                memory.put(sweep.members, trial.key, (arm, number, cached))
+                if cached:
+                    memory.queue(Queued(sweep.record.id, "trial", trial.key))
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
         """See `Tracker.reusable`."""
-        if self.sweep.reusable is None:
+        sweep = self.sweep
+        with self._writing("reusable"):
+            if sweep.reusable is not None:
+                return sweep.reusable
             known = [one.trial for one in self.memory.settled.values() if one.trial.seed == seed]
             answered = [(one.cell.key, one.cell.point, one.repeat) for one in known]
-            self.sweep.reusable = [] if self.sweep.rounds else reusable(arms, answered)
-        return self.sweep.reusable
+            found = [] if sweep.rounds else reusable(arms, answered)
+            self.memory.put(vars(sweep), "reusable", found)
+        return found
 
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""
@@ -111,13 +101,16 @@ class MemoryTracker:
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
         """See `Tracker.begin`."""
         begun = {}
-        for key in keys:
-            if self.settled([key]):
-                continue
-            past = self.memory.attempts.setdefault(key, [])
-            self._end(key, self._begun.get(key, 0), "superseded by a newer attempt")
-            begun[key] = len(past) + 1
-            past.append(Attempt(key, begun[key], self.sweep.record.id, time(), None, None, 0, ""))
+        sweep, now = self.sweep.record.id, self._clock()
+        with self._writing("begin"):
+            for key in keys:
+                if self.settled([key]):
+                    continue
+                self._end(key, self._begun.get(key, 0), "superseded by a newer attempt")
+                past = self.memory.attempts.get(key, ())
+                begun[key] = len(past) + 1
+                new = Attempt(key, begun[key], sweep, now, None, None, 0, "")
+                self.memory.put(self.memory.attempts, key, (*past, new))
         self._begun.update(begun)
         return begun
 
@@ -125,22 +118,24 @@ class MemoryTracker:
         self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
     ) -> list[str]:
         """See `Tracker.commit`."""
-        refused = []
-        for result in results:
-            key, attempt = result.key, attempts.get(result.key, 0)
-            is_valid = attempt > 0 and self._begun.get(key) == attempt
-            if not is_valid or key in self.memory.settled:
-                refused.append(key)
-                if is_valid:
-                    self._end(key, attempt, "settled by another attempt", where=where)
-                continue
-            self.memory.settled[key] = Settled(self.memory.trials[key], result, attempt)
-            self._end(key, attempt, "committed", where=where)
-        return refused
+        memory = self.memory
+        with self._writing("commit"):
+            verdict = fence.judge(
+                results, attempts, self._begun, lambda key: key not in memory.settled
+            )
+            for key, attempt in verdict.late:
+                self._end(key, attempt, "settled by another attempt", where=where)
+            for key, result in verdict.accepted.items():
+                value = Settled(memory.trials[key], result, attempts[key])
+                memory.put(memory.settled, key, value)
+                self._end(key, attempts[key], "committed", where=where)
+                memory.queue(*(Queued(one, "trial", key) for one in memory.sweeps_of(key)))
+        return verdict.refused
 
     def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
         """See `Tracker.charge`. An attempt that has ended keeps its reason."""
-        self._end(key, attempt, reason, charge, where)
+        with self._writing("charge"):
+            self._end(key, attempt, reason, charge, where)
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """See `Tracker.charges`."""
@@ -156,12 +151,14 @@ class MemoryTracker:
 
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
         """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
-        if self.settled([key]):
-            return
-        newest = self._begun.get(key, len(self.memory.attempts.get(key, ())))
-        trial = self.memory.trials[key]
-        self.sweep.gaps[key] = Settled(trial, None, newest, tuple(reasons))
-        self._end(key, newest, "given up")
+        memory, sweep = self.memory, self.sweep
+        with self._writing("give_up"):
+            if not self.settled([key]):
+                newest = self._begun.get(key, len(memory.attempts.get(key, ())))
+                gap = Settled(memory.trials[key], None, newest, tuple(reasons))
+                memory.put(sweep.gaps, key, gap)
+                self._end(key, newest, "given up")
+                memory.queue(Queued(sweep.record.id, "gap", key))
         self._begun.pop(key, None)
 
     def members(self) -> list[Member]:
@@ -171,22 +168,64 @@ class MemoryTracker:
 
     def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
         """See `Tracker.publish`."""
-        self.sweep.metrics.update(metrics)
-        self.sweep.artifacts.update(artifacts)
+        with self._writing("publish"):
+            for name, value in metrics.items():
+                self.memory.put(self.sweep.metrics, name, value)
+            for path, content in artifacts.items():
+                self.memory.put(self.sweep.artifacts, path, content)
 
     def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:
         """See `Tracker.finish`."""
-        self._end_attempts()
-        self.sweep.record = replace(
-            self.sweep.record, status=status, stopped_by=stopped_by, ended=time()
-        )
+        sweep, now = self.sweep, self._clock()
+        with self._writing("finish"):
+            self._end_attempts(sweep.record.id)
+            ended = replace(sweep.record, status=status, stopped_by=stopped_by, ended=now)
+            self.memory.put(vars(sweep), "record", ended)
+            self.memory.queue(Queued(sweep.record.id, "sweep"))
 
     def close(self, drain_s: float = 60.0) -> bool:
         """See `Tracker.close`."""
         if self._id is not None:
-            del self.memory.drivers[self._id]
+            self._let_go(self._id)
             self._id = None
         return True
+
+    def _enter(self, record: SweepRecord) -> SweepRecord:
+        memory, known = self.memory, self.memory.sweeps.get(record.id)
+        started = known.record.started if known else record.started
+        running = replace(record, status="running", started=started, stopped_by=None, ended=None)
+        epoch = memory.epochs.get(record.id, 0) + 1
+        with self._transaction("enter"):
+            memory.put(memory.epochs, record.id, epoch)
+            if known is None:
+                memory.put(memory.sweeps, record.id, MemorySweep(running))
+            else:
+                memory.put(vars(known), "record", running)
+            self._end_attempts(record.id)
+            memory.queue(Queued(record.id, "sweep"))
+        self._id, self._epoch, self._begun = record.id, epoch, {}
+        return running
+
+    def _let_go(self, sweep: str) -> None:
+        if self.memory.drivers.get(sweep) is self:
+            del self.memory.drivers[sweep]
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        """A transaction of the driver that holds the sweep, as in `Ledger`."""
+        sweep = self.sweep.record.id
+        with self._transaction(what):
+            if self.memory.epochs[sweep] != self._epoch:
+                raise SweepInUse(f"sweep {sweep} was taken over by another driver")
+            yield
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[None]:
+        with self.memory.writing():
+            at(f"ledger.{what}.before")
+            yield
+            at(f"ledger.{what}.within")
+        at(f"ledger.{what}.after")
 
     def _member(self, key: str, arm: int, number: int, cached: bool) -> Member:
         trial, value = self.memory.trials[key], self.settled([key]).get(key)
@@ -200,14 +239,21 @@ class MemoryTracker:
         return Member(trial, arm, number, "running" if runs else "waiting")
 
     def _end(self, key: str, attempt: int, reason: str, charge: int = 0, where: str = "") -> None:
-        past = self.memory.attempts.get(key, [])
+        past = self.memory.attempts.get(key, ())
         if 1 <= attempt <= len(past) and past[attempt - 1].ended is None:
-            past[attempt - 1] = replace(
-                past[attempt - 1], ended=time(), reason=reason, charge=charge, where=where
+            ended = replace(
+                past[attempt - 1], ended=self._clock(), reason=reason, charge=charge, where=where
+            )
+            self.memory.put(
+                self.memory.attempts, key, (*past[: attempt - 1], ended, *past[attempt:])
             )
 
-    def _end_attempts(self) -> None:
-        for past in self.memory.attempts.values():
-            for attempt in past:
-                if attempt.sweep == self._id:
-                    self._end(attempt.key, attempt.attempt, "interrupted")
+    def _end_attempts(self, sweep: str) -> None:
+        under_way = [
+            attempt
+            for past in self.memory.attempts.values()
+            for attempt in past
+            if attempt.sweep == sweep and attempt.ended is None
+        ]
+        for attempt in under_way:
+            self._end(attempt.key, attempt.attempt, "interrupted")
