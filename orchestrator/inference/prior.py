@@ -28,8 +28,13 @@ that hold less and less. Chosen by hand."""
 SCALE_WEIGHTS = (0.50, 0.22, 0.15, 0.10, 0.03)
 """Prior weights of the scales. Chosen by hand."""
 
-EXPONENT_SD = 1.5
-"""Spread of the exponents of d and k in n_star about those of the asked ranges. Chosen by hand."""
+EXPONENT = 1.0
+"""Exponent of d and of k in n_star where all ranges are the same and say nothing of it: harder
+problems take more data. Chosen by hand."""
+
+EXPONENT_SD = np.array([1.2, 2.0])
+"""Spread of the exponents of d and k in n_star. Chosen by hand; C(d, k) at small k has a large one
+in k."""
 
 SLOPE_MEAN, SLOPE_SD = np.log(6.0), 1.5
 """log s of a typical cell: 2.5 to 97.5% is 0.3 to 110. Chosen by hand, to hold Cover (10), GF(2)
@@ -85,7 +90,7 @@ def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
     power, bent = np.column_stack([level, z * (EXPONENT_SD * spread)]), _bends(z)
     return Prior(
         cells=tuple(cells),
-        mean=np.column_stack([np.ones(len(cells)), z]) @ _law_of_middles(z, middle),
+        mean=np.column_stack([np.ones(len(cells)), z]) @ _law_of_middles(z, middle, spread),
         loads=np.stack([np.column_stack([power, bend * bent]) for bend, _ in SCALES]),
         own=np.array([own for _, own in SCALES]),
         log_d=spread[0] * z[:, 0],
@@ -93,6 +98,9 @@ def prior(cells: Sequence[Cell], asked: Sequence[Asked]) -> Prior:
         reach=np.column_stack([middle - half - PAD, middle + half + PAD]),
     )
 
+
+SAME = 1e-9
+"""Nats by which the middles of equal ranges may differ in rounding."""
 
 PAD = 3.0
 """Nats beyond an asked range in which a threshold is still told apart from the range's end."""
@@ -127,7 +135,11 @@ def _ranges(cells: Sequence[Cell], asked: Sequence[Asked]) -> tuple[Array, Array
     return ends.mean(1), (ends[:, 1] - ends[:, 0]) / 2
 
 
-def _law_of_middles(z: Array, middle: Array) -> Array:
-    """Least-squares coefficients (1 + 2,) of the ranges' middles on (1, z), of least norm."""
+def _law_of_middles(z: Array, middle: Array, spread: Array) -> Array:
+    """Coefficients (1 + 2,) of (1, z): least squares on the ranges' middles, of least norm; where
+    those are all the same, the middle and `EXPONENT`.
+    """
+    if np.ptp(middle) < SAME:
+        return np.array([middle[0], *(EXPONENT * spread)])
     design = np.column_stack([np.ones(len(z)), z])
     return np.asarray(np.linalg.lstsq(design, middle, rcond=1e-9)[0])
