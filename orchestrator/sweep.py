@@ -12,7 +12,7 @@ starts, and a result is committed before anything else sees it.
 """
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -101,6 +101,8 @@ class Sweep:
         self._reasons: Counter[str] = Counter()
         self._last_reason = ""
         self._told_at = float("-inf")
+        self._began = 0.0
+        self.stopped_by: StoppedBy | None = None
 
     def answer(self) -> StoppedBy | None:
         """Run until nothing is left to ask or a limit is reached, and say which.
@@ -108,23 +110,37 @@ class Sweep:
         Raises `Interrupted` when asked to stop, and `EveryTrialFailed` when the first trials all
         become gaps for the same reason. Either way what was committed is kept.
         """
-        started = self._clock()
+        self.begin()
+        while not self.step():
+            pass
+        return self.stopped_by
+
+    def begin(self) -> None:
+        """Take in what the ledger has of this sweep; once, before the first step."""
+        self._began = self._clock()
         for asks in self._tracker.rounds():
             self._take_in(asks, recorded=True)
-        while True:
-            self._propose()
-            self._tell(final=self._is_done())
-            if self._is_done():
-                if self._rounds.gaps and not self._rounds.answered and self._last_reason:
-                    raise _failed(self._rounds.gaps, self._last_reason)
-                return self._proposer.stopped_by(self._rounds.so_far())
-            for fact in self._executor.wait(WAIT_S):
-                self._hear(fact)
-            if self._interrupted():
-                raise Interrupted("stopped on request; everything committed is kept")
-            if self._is_late(self._clock() - started):
-                self._wind_up()
-                return "max_hours"
+
+    def step(self) -> bool:
+        """One turn of the loop; whether it was the last, and `stopped_by` says why. See `answer`.
+
+        A simulator takes turns with several sweeps.
+        """
+        self._propose()
+        self._tell(final=self._is_done())
+        if self._is_done():
+            if self._rounds.gaps and not self._rounds.answered and self._last_reason:
+                raise _failed(self._rounds.gaps, self._last_reason)
+            self.stopped_by = self._proposer.stopped_by(self._rounds.so_far())
+            return True
+        for fact in self._executor.wait(WAIT_S):
+            self._hear(fact)
+        self._stop_if_asked()
+        if self._is_late(self._clock() - self._began):
+            self._wind_up()
+            self.stopped_by = "max_hours"
+            return True
+        return False
 
     def _is_done(self) -> bool:
         return self._rounds.is_over and self._rounds.is_settled and self._board.is_idle
@@ -180,10 +196,11 @@ class Sweep:
             self._carry_out(self._board.handle(Added(refused)))
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
-        for command in commands:
-            match command:
+        left = deque(commands)
+        while left:  # a pack that is found settled makes room for more, of which there may be many
+            match command := left.popleft():
                 case Start():
-                    self._start(command)
+                    left.extend(self._start(command))
                 case Stop():
                     self._executor.stop(command.pack_id)
                 case Charge():
@@ -193,7 +210,8 @@ class Sweep:
                     self._settle([command.key])
                     self._notice_failure(command.reasons[-1])
 
-    def _start(self, command: Start) -> None:
+    def _start(self, command: Start) -> list[Command]:
+        """Hand over what is not settled; the commands that follow from the rest."""
         pack = command.pack
         attempts = self._tracker.begin([trial.key for trial in pack.trials])
         found = frozenset(trial.key for trial in pack.trials) - attempts.keys()
@@ -201,9 +219,10 @@ class Sweep:
         if left:
             self._started[pack.id] = replace(pack, trials=left, attempts=attempts)
             self._executor.start(self._started[pack.id])
-        if found:  # settled by another sweep since this round was recorded
-            self._settle(sorted(found))
-            self._carry_out(self._board.handle(Found(pack.id, found)))
+        if not found:
+            return []
+        self._settle(sorted(found))  # by another sweep, since this round was recorded
+        return self._board.handle(Found(pack.id, found))
 
     def _charge(self, command: Charge) -> None:
         pack = self._started.pop(command.pack_id, None)
@@ -219,6 +238,10 @@ class Sweep:
 
     # limits and progress
 
+    def _stop_if_asked(self) -> None:
+        if self._interrupted():
+            raise Interrupted("stopped on request; everything committed is kept")
+
     def _is_late(self, elapsed_s: float) -> bool:
         hours = self.spec.search.max_hours
         return hours is not None and elapsed_s > 3600.0 * hours
@@ -226,9 +249,10 @@ class Sweep:
     def _wind_up(self) -> None:
         """Start nothing more; keep what the packs that run still bring."""
         self._board.start_no_more()
-        while self._board.running and not self._interrupted():
+        while self._board.running:
             for fact in self._executor.wait(WAIT_S):
                 self._hear(fact)
+            self._stop_if_asked()
 
     def _tell(self, final: bool) -> None:
         now = self._clock()

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.point import Point
+from orchestrator.domain.trial import Result
 from orchestrator.engine import InlineExecutor
 from orchestrator.errors import EveryTrialFailed, Interrupted
 from orchestrator.plan.facts import Fact, Finished, Lost, Pack, Reason
@@ -214,3 +216,31 @@ def test_a_poison_trial_becomes_a_gap_and_its_mates_are_answered():
     (sweep,) = memory.sweeps.values()
     assert list(sweep.gaps) == [poison]
     assert sweep.gaps[poison].reasons == ("worker died: signal 9",) * 3
+
+
+def test_thousands_of_packs_that_another_sweep_settled_meanwhile_are_found_one_after_another():
+    """Each makes room for the next, which must not cost a level of recursion."""
+    spec, memory, count = a_spec(search={"kind": "grid"}), Memory(), 9000
+    tracker, beside = MemoryTracker(memory), MemoryTracker(memory)
+    tracker.open(a_record(spec))
+    beside.open(a_record(a_spec(name="beside")))
+
+    class Once:
+        def propose(self, number, tallies, pending):
+            return [Ask(0, Point(d=3, n=4), count)] if number == 0 else []
+
+        def stopped_by(self, tallies):
+            return None
+
+    class Late(InlineExecutor):
+        """When the first pack starts, the other sweep settles everything there is."""
+
+        def start(self, pack: Pack) -> None:
+            super().start(pack)
+            keys = [key for key in memory.trials if key not in memory.settled]
+            results = [Result(key, Outcome.FITTED, {"train_error": 0.5}) for key in keys]
+            beside.commit(results, beside.begin(keys))
+
+    sweep = Sweep(spec, tracker=tracker, executor=Late(), proposer=Once())
+    assert sweep.answer() is None
+    assert len(memory.settled) == count

@@ -11,6 +11,7 @@ from orchestrator.engine.quiet import refuse_a_second
 from orchestrator.engine.verdict import cause_of, failed_to_load
 from orchestrator.errors import ClusterUnreachable, PluginError
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
+from orchestrator.plan.leases import Lease
 
 if TYPE_CHECKING:
     from orchestrator.engine.slot import Slot
@@ -175,7 +176,7 @@ class RayExecutor:
 
         while len(self._slots) < self._wanted and time.monotonic() >= self._next_start:
             self._slots.append(
-                Slot(self._class.remote(self._plugins), self._lease_s, self._pulse_s)
+                Slot(self._class.remote(self._plugins), Lease(self._lease_s), self._pulse_s)
             )
 
     def _assign(self) -> None:

@@ -14,6 +14,7 @@ import ray
 from orchestrator.engine.receipt import Receipt, fact_of, request_of
 from orchestrator.engine.verdict import may_be_alive, reason_of_death, words_of
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason
+from orchestrator.plan.leases import Lease
 
 AHEAD = 2
 """Packs handed to a slot at once: the one it trains and the next, so that it never idles."""
@@ -38,12 +39,12 @@ class Handed:
 class Slot:
     """One actor: `up` once it has said hello, `dead` from the moment it is known to be gone.
 
-    `lease_s` is how long it may be silent, `pulse_s` how often it is asked for a pulse. `returned`
-    holds packs that it gave back before it began them.
+    `lease` says for how long it may be silent, `pulse_s` how often it is asked for a pulse.
+    `returned` holds packs that it gave back before it began them.
     """
 
     actor: Any
-    lease_s: float
+    lease: Lease
     pulse_s: float
     born: float = field(default_factory=time.monotonic)
     at: str = ""
@@ -53,8 +54,6 @@ class Slot:
     _yielding: tuple[Handed, Any] | None = None
     _question: Any = None
     _asked_at: float = 0.0
-    _unheard_since: float | None = None
-    _cut_off: bool = False
 
     def __post_init__(self) -> None:
         self._ask("hello", self.born)
@@ -176,7 +175,7 @@ class Slot:
             except ray.exceptions.RayError as error:
                 self._complain(error)
             else:
-                self._unheard_since, self._cut_off = None, False
+                self.lease.heard()
                 self.at = self.at or answer["at"]
 
     def _hear_yielded(self) -> None:
@@ -196,11 +195,11 @@ class Slot:
     def _ask(self, what: str, now: float) -> None:
         method = getattr(self.actor, what)
         self._question, self._asked_at = method.remote(), now
-        self._unheard_since = now if self._unheard_since is None else self._unheard_since
+        self.lease.asked(now)
 
     def _complain(self, error: BaseException) -> None:
         if may_be_alive(error):
-            self._cut_off = True
+            self.lease.cut_off()
         else:
             self.dead = self.dead or error
 
@@ -208,20 +207,14 @@ class Slot:
         """End the actor when its lease has lapsed or its pack is past the deadline."""
         if self.dead is not None or not self.up:
             return
-        now = time.monotonic()
         head = self.queue[0] if self.queue else None
         limit_s = _ABANDON_S if head and head.stopped else head.pack.deadline_s if head else 0.0
-        reason = Reason.TIMED_OUT
-        if self._unheard_since is not None and now - self._unheard_since > self.lease_s:
-            why = f"no pulse for {self.lease_s:g} s"
-            reason = Reason.NODE_LOST if self._cut_off else reason
-        elif head and head.since is not None and now - head.since > limit_s:
-            why = f"past its deadline of {limit_s:g} s"
-        else:
+        verdict = self.lease.verdict(time.monotonic(), head.since if head else None, limit_s)
+        if verdict is None:
             return
         if head and not head.stopped:
             head.stopped = True
-            facts.append(Lost(head.pack.id, reason, why, self.at))
+            facts.append(Lost(head.pack.id, *verdict, self.at))
         self.end()
 
 

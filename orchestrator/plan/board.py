@@ -12,9 +12,10 @@ nothing and knows no executor, so it is tested as a table of facts and commands.
 
 A plug-in that raised is not asked again with the same key: same key, same result.
 
-Time limits and leases are measured where the pack runs: the executor ends a pack that is past its
-deadline or gives no sign of life, and the board hears that it was lost. What that means for the
-trials is decided here. `Stop` is for packs that nobody wants any more.
+Time limits and leases belong to workers, which the board does not know: `plan.leases` decides when
+one is past its deadline or has been silent too long, the executor ends it, and the board hears that
+the pack was lost. What that means for the trials is decided here. `Stop` is for packs that nobody
+wants any more.
 """
 
 import itertools
