@@ -24,10 +24,12 @@ from orchestrator.errors import PluginError
 
 ENTRY_POINTS = "phasefront.plugins"
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def canonical_json(value: Any) -> str:
     """Equal values give equal text: sorted keys, no spaces, shortest floats, ASCII; no nan."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 class Plugin(BaseModel):

@@ -23,6 +23,7 @@ from orchestrator.tracking.schema import (
     sweeps,
     trials,
 )
+from orchestrator.tracking.statements import among
 
 CHUNK = 500
 """Keys per statement; SQLite takes 32,766 variables, and plans stay small."""
@@ -94,25 +95,19 @@ def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, 
     They stay so until the transaction ends: PostgreSQL locks the rows, in the order of their keys
     so that two drivers cannot wait for each other; SQLite has one writer at a time anyway.
     """
-    found: dict[str, tuple[str, int]] = {}
-    for chunk in chunks(sorted(keys)):
-        query = (
-            select(trials.c.key, trials.c.state, trials.c.attempt)
-            .where(trials.c.key.in_(chunk))
-            .order_by(trials.c.key)
-            .with_for_update(key_share=True)
-        )
-        found.update({row.key: (row.state, row.attempt) for row in connection.execute(query)})
-    return found
+    query = (
+        select(trials.c.key, trials.c.state, trials.c.attempt)
+        .where(among(connection, trials.c.key, keys))
+        .order_by(trials.c.key)
+        .with_for_update(key_share=True, of=trials)
+    )
+    return {key: (state, attempt) for key, state, attempt in connection.execute(query)}
 
 
 def given_up(connection: Connection, sweep: str, keys: Sequence[str]) -> set[str]:
     """Those trials that the sweep gave up itself."""
-    found: set[str] = set()
-    for chunk in chunks(keys):
-        query = select(gaps.c.key).where(gaps.c.sweep == sweep, gaps.c.key.in_(chunk))
-        found.update(connection.execute(query).scalars())
-    return found
+    query = select(gaps.c.key).where(gaps.c.sweep == sweep, among(connection, gaps.c.key, keys))
+    return set(connection.execute(query).scalars())
 
 
 def trials_of(sweep: str) -> Select[Any]:
@@ -128,11 +123,10 @@ def settled(
 ) -> dict[str, Settled]:
     """Those trials on which the sweep need not work any more, in the order of `keys`."""
     found: dict[str, Settled] = {}
-    for chunk in chunks(keys):
-        for row in connection.execute(trials_of(sweep).where(trials.c.key.in_(chunk))):
-            value = decoder.settled(row)
-            if value is not None:
-                found[row.key] = value
+    for row in connection.execute(trials_of(sweep).where(among(connection, trials.c.key, keys))):
+        value = decoder.settled(row)
+        if value is not None:
+            found[row.key] = value
     return {key: found[key] for key in keys if key in found}
 
 
@@ -188,26 +182,26 @@ def attempts_at(connection: Connection, key: str) -> list[Attempt]:
 
 def heard_of(connection: Connection, sweep: str, kind: str, keys: Sequence[str]) -> set[str]:
     """Those trials of which the outbox has an entry of that kind for the sweep, told or not."""
-    found: set[str] = set()
-    for chunk in chunks(keys):
-        query = select(outbox.c.subject).where(
-            outbox.c.sweep == sweep, outbox.c.kind == kind, outbox.c.subject.in_(chunk)
-        )
-        found.update(connection.execute(query).scalars())
-    return found
+    query = select(outbox.c.subject).where(
+        outbox.c.sweep == sweep, outbox.c.kind == kind, among(connection, outbox.c.subject, keys)
+    )
+    return set(connection.execute(query).scalars())
 
 
 def charged(connection: Connection, sweep: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Reasons of the sweep's charged attempts of each key, oldest first."""
     found: dict[str, tuple[str, ...]] = {}
-    for chunk in chunks(keys):
-        query = (
-            select(attempts.c.key, attempts.c.reason)
-            .where(attempts.c.key.in_(chunk), attempts.c.sweep == sweep, attempts.c.charge > 0)
-            .order_by(attempts.c.key, attempts.c.attempt)
+    query = (
+        select(attempts.c.key, attempts.c.reason)
+        .where(
+            among(connection, attempts.c.key, keys),
+            attempts.c.sweep == sweep,
+            attempts.c.charge > 0,
         )
-        for row in connection.execute(query):
-            found[row.key] = (*found.get(row.key, ()), row.reason)
+        .order_by(attempts.c.key, attempts.c.attempt)
+    )
+    for row in connection.execute(query):
+        found[row.key] = (*found.get(row.key, ()), row.reason)
     return found
 
 

@@ -6,6 +6,7 @@ Statements over many rows are sent once with all their rows. `now` is seconds si
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -19,7 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Trial
@@ -40,6 +41,7 @@ from orchestrator.tracking.schema import (
     sweeps,
     trials,
 )
+from orchestrator.tracking.statements import Bulk, among
 
 COMMITTED = "committed"
 SUPERSEDED = "superseded by a newer attempt"
@@ -52,19 +54,21 @@ _SETTLED_COLUMNS = (
     *("place", "build", "checksum"),
 )
 
-_SETTLE = (
+_SETTLE = Bulk(
     update(trials)
     .where(trials.c.key == bindparam("at_key"))
     .values({name: bindparam(name) for name in _SETTLED_COLUMNS})
 )
 
-_BEGIN = (
+_BEGIN = Bulk(
     update(trials)
     .where(trials.c.key == bindparam("at_key"))
     .values(attempt=bindparam("new_attempt"))
 )
 
-_END_ATTEMPT = (
+_ATTEMPT = Bulk(insert(attempts))
+
+_END_ATTEMPT = Bulk(
     update(attempts)
     .where(
         attempts.c.key == bindparam("at_key"),
@@ -74,15 +78,17 @@ _END_ATTEMPT = (
     .values({name: bindparam(f"new_{name}") for name in ("ended", "reason", "charge", "place")})
 )
 
+_ADD = {  # SQLite reads PostgreSQL's words
+    table: Bulk(postgresql.insert(table).on_conflict_do_nothing())
+    for table in (builds, cells, trials, members)
+}
+
 
 def add_new(connection: Connection, table: Table, new: Sequence[Mapping[str, Any]]) -> None:
     """Insert those rows whose primary key is not there yet."""
-    if new:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        statement = dialect.insert(table).on_conflict_do_nothing()
-        # In order of their keys: two that insert the same rows must not wait for each other.
-        ordered = sorted(new, key=lambda row: [row[column.name] for column in table.primary_key])
-        connection.execute(statement, [dict(row) for row in ordered])
+    # In order of their keys: two that insert the same rows must not wait for each other.
+    by_key = itemgetter(*(column.name for column in table.primary_key))
+    _ADD[table].run(connection, sorted(new, key=by_key))
 
 
 def enter(connection: Connection, record: SweepRecord, now: float) -> int:
@@ -165,13 +171,12 @@ def start_attempts(
         return begun
     own = [(key, older[key]) for key in begun if key in older]
     end_attempts(connection, own, now, SUPERSEDED)
-    connection.execute(
-        _BEGIN, [{"at_key": key, "new_attempt": attempt} for key, attempt in begun.items()]
+    _BEGIN.run(
+        connection, [{"at_key": key, "new_attempt": attempt} for key, attempt in begun.items()]
     )
     first = {"sweep": sweep, "started": now, "charge": 0, "place": ""}
-    connection.execute(
-        insert(attempts),
-        [{"key": key, "attempt": attempt, **first} for key, attempt in begun.items()],
+    _ATTEMPT.run(
+        connection, [{"key": key, "attempt": attempt, **first} for key, attempt in begun.items()]
     )
     return begun
 
@@ -186,11 +191,9 @@ def end_attempts(
 ) -> None:
     """Close those (key, attempt) that are still open; one that has ended keeps its reason."""
     new = {"new_ended": now, "new_reason": reason, "new_charge": charge, "new_place": place}
-    if ending:
-        connection.execute(
-            _END_ATTEMPT,
-            [{"at_key": key, "at_attempt": attempt, **new} for key, attempt in ending],
-        )
+    _END_ATTEMPT.run(
+        connection, [{"at_key": key, "at_attempt": attempt, **new} for key, attempt in ending]
+    )
 
 
 def end_all_attempts(connection: Connection, sweep: str, now: float) -> None:
@@ -214,11 +217,10 @@ def settle(
     if not settling:
         return
     same = {"settled": now, "place": place, "build": rows.build_id(rows.versions())}
-    connection.execute(_SETTLE, [{"at_key": key, **same, **row} for key, row in settling.items()])
+    _SETTLE.run(connection, [{"at_key": key, **same, **row} for key, row in settling.items()])
     ending = [(key, row["attempt"]) for key, row in settling.items()]
     end_attempts(connection, ending, now, COMMITTED, place=place)
-    for chunk in queries.chunks(list(settling)):
-        queue_trials(connection, now, members.c.key.in_(chunk))
+    queue_trials(connection, now, among(connection, members.c.key, list(settling)))
 
 
 def raise_attempts(connection: Connection, known: Mapping[str, int]) -> None:
