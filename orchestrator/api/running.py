@@ -6,7 +6,7 @@ Adapters are imported where they are chosen, because ray and mlflow take seconds
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from orchestrator.answer import Answer
@@ -86,12 +86,14 @@ def run(
                 watch=_publishing(tracker, watch),
                 interrupted=interrupted,
             )
-            return _answer(sweep, tracker, executor, record)
+            found = _answer(sweep, tracker, executor, record)
         except BaseException as error:
-            if isinstance(error, Interrupted | Unreachable):
+            if isinstance(error, Interrupted | KeyboardInterrupt | Unreachable):
                 error.add_note(f"go on with: phasefront resume {spec.id}{place.words}")
             _give_up(tracker, executor, error)
             raise
+        _let_go(tracker)
+        return found
 
 
 def to_resume(sweep: str, place: Place, from_mlflow: bool = False) -> SweepRecord:
@@ -135,25 +137,33 @@ def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRec
     found = found_of(sweep.spec, record, members, "finished", stopped_by)
     tracker.publish(metrics_of(found), artifacts_of(found))
     tracker.finish("finished", stopped_by)
-    if not tracker.close():
-        log.warning("MLflow has not been told everything; it will be when a sweep is next opened")
     return found
 
 
-def _give_up(tracker: Tracker, executor: Executor | None, error: BaseException) -> None:
-    """Nothing runs afterwards, and the sweep's status says how it ended, if it can be said.
+def _let_go(tracker: Tracker) -> None:
+    """The answer stands and is kept; Ctrl-C ends only the wait for MLflow."""
+    told = False
+    with suppress(KeyboardInterrupt):
+        told = tracker.close()
+    if not told:
+        log.warning("MLflow has not been told everything; it will be when a sweep is next opened")
 
-    What goes wrong here is second to `error`, which may be its very cause (a full disk), so it is
-    added to that as a note.
+
+def _give_up(tracker: Tracker, executor: Executor | None, error: BaseException) -> None:
+    """The sweep's status says how it ended, if it can be said, and nothing runs afterwards.
+
+    The status comes first: MLflow hears of it while the workers are ended. What goes wrong here is
+    second to `error`, which may be its very cause (a full disk), so it is added to that as a note.
     """
     stopped = isinstance(error, Interrupted | KeyboardInterrupt)
     steps: list[Callable[[], object]] = [
         lambda: tracker.finish(
             "interrupted" if stopped else "failed", "interrupted" if stopped else None
         ),
+        executor.close if executor else lambda: None,
         lambda: tracker.close(drain_s=GIVE_UP_DRAIN_S),
     ]
-    for step in [executor.close, *steps] if executor else steps:
+    for step in steps:
         try:
             step()
         except PhasefrontError as second:

@@ -125,7 +125,8 @@ def _run(
 ) -> None:
     err.print(tables.opening(experiment))
     started = time.monotonic()
-    with Signals(err) as signals, Live(experiment, err) as live:
+    go_on = f"phasefront resume {experiment.id}{place.words}"
+    with Signals(go_on) as signals, Live(experiment, err) as live:
         found = api.run(
             experiment,
             source=source,

@@ -1,27 +1,62 @@
-"""Ctrl-C and SIGTERM: the first asks to stop, the second ends at once."""
+"""Ctrl-C and SIGTERM: the first asks to stop, the second ends at once.
+
+Whoever asks waits at most ten seconds, whatever this process is busy with.
+
+- At once the loop is asked to stop; it listens several times a second.
+- After 1 s, where it has not listened (Ray starts, a pack trains in this process, MLflow is told
+  the last of it), the main thread gets a `KeyboardInterrupt`.
+- After 8 s the process ends, and its children with it: the ledger is made for that.
+"""
 
 import os
+import select
 import signal
+import threading
+import time
+from contextlib import suppress
 from types import FrameType, TracebackType
 
-from rich.console import Console
+import psutil
+
+from orchestrator.errors import Interrupted
+
+INTERRUPT_S = 1.0
+"""For the loop to hear of a request; it listens every 0.2 s. Chosen by hand."""
+
+END_S = 8.0
+"""For everything to be put away: Ray has taken up to 3 s and MLflow is given 3. By hand."""
+
+_ASKING = (signal.SIGINT, signal.SIGTERM)
+_STATUS = Interrupted.exit_status
 
 
 class Signals:
-    """While inside, SIGINT and SIGTERM are requests; `asked` says whether one came."""
+    """While inside, SIGINT and SIGTERM are requests; `asked` says whether one came.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    A thread of its own hears them, so that a second one, or the end of patience, counts while the
+    main thread is inside a library and hears nothing. A `KeyboardInterrupt` that was raised to get
+    it out leaves as `Interrupted`. `words` say how to go on.
+    """
+
+    def __init__(self, words: str) -> None:
+        self._words = words
         self._asked = False
+        self._heard = False
         self._before: dict[int, object] = {}
+        self._ear, self._mouth = os.pipe()
 
     def asked(self) -> bool:
         """Whether someone asked to stop."""
+        self._heard = self._asked
         return self._asked
 
     def __enter__(self) -> "Signals":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._hear)
+        os.set_blocking(self._mouth, False)
+        signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
+        for number in _ASKING:
+            self._before[number] = signal.signal(number, _left_to_the_thread)
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._interrupt)
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
         return self
 
     def __exit__(
@@ -30,11 +65,68 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._heard = True
+        if not self._asked:  # else the watch goes on, for the rest of the process has an end too
+            for number, handler in self._before.items():
+                signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.set_wakeup_fd(-1)
+            os.write(self._mouth, b"\0")
+        elif isinstance(error, KeyboardInterrupt):
+            raise _interrupted(error) from error
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            os._exit(130)
-        self._asked = True
-        self._console.print("stopping; what is committed is kept (again to end at once)")
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if not self._heard:
+            self._heard = True
+            raise KeyboardInterrupt
+
+    def _watch(self) -> None:
+        if not self._hears_request(within_s=None):
+            os.close(self._ear)
+            os.close(self._mouth)
+            return
+        asked_at, self._asked = time.monotonic(), True
+        _say("stopping; what is committed is kept (again to end at once)")
+        if not self._hears_request(INTERRUPT_S):
+            signal.pthread_kill(_main(), signal.SIGALRM)
+            self._hears_request(asked_at + END_S - time.monotonic())
+        self._end()
+
+    def _hears_request(self, within_s: float | None) -> bool:
+        """Whether a request comes in time; False at once when there is no more to hear."""
+        until = None if within_s is None else time.monotonic() + within_s
+        while True:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if not select.select([self._ear], [], [], left)[0]:
+                return False
+            number = os.read(self._ear, 1)[0]
+            if number in _ASKING or not number:
+                return bool(number)
+
+    def _end(self) -> None:
+        _say(f"ended at once; go on with: {self._words}")
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+        os._exit(_STATUS)
+
+
+def _left_to_the_thread(number: int, frame: FrameType | None) -> None:
+    """There has to be a handler for the thread to hear."""
+
+
+def _main() -> int:
+    main = threading.main_thread().ident
+    assert main is not None
+    return main
+
+
+def _say(words: str) -> None:
+    """Not through a stream: a handler may find it in the middle of another write."""
+    os.write(2, f"{words}\n".encode())
+
+
+def _interrupted(error: KeyboardInterrupt) -> Interrupted:
+    found = Interrupted("stopped on request; everything committed is kept")
+    for note in getattr(error, "__notes__", ["nothing had begun; run the same command again"]):
+        found.add_note(note)
+    return found

@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,7 @@ class EmbeddedRay:
         try:
             self._start(cpus, gpus)
         except BaseException:
-            self.close()
+            self.close(grace_s=0.0)  # processes of a Ray that is half up end for no asking
             raise
 
     def remember(self) -> None:
@@ -58,13 +59,12 @@ class EmbeddedRay:
         pillars = [one for one in self._rays if _name(one) in ("gcs_server", "raylet")]
         return len(pillars) == 2
 
-    def close(self) -> None:
+    def close(self, grace_s: float = _GRACE_S) -> None:
         """End Ray and every process it started, and remove its directory."""
-        import ray
-
         self._rays.update(self._found())
-        ray.shutdown()
-        _end(self._rays)
+        if "ray" in sys.modules:  # not after Ctrl-C in the middle of its import
+            sys.modules["ray"].shutdown()
+        _end(self._rays, grace_s)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _start(self, cpus: int | None, gpus: int) -> None:

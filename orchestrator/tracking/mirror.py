@@ -77,8 +77,10 @@ class OutboxMirror:
             return True
         self._closing.set()
         self._news.set()
-        self._thread.join(max(0.0, drain_s))
-        self._abandoned.set()
+        try:
+            self._thread.join(max(0.0, drain_s))
+        finally:
+            self._abandoned.set()
         is_over = not self._thread.is_alive()
         self._thread = None if is_over else self._thread
         with self._database.reading() as connection:
