@@ -14,6 +14,9 @@ Link = Literal["probit", "logistic", "early", "late", "jump"]
 LEVEL = 0.5
 """The level at which every threshold of the suite is asked."""
 
+NEVER = 1e-12
+"""Chance of an outcome that a curve rules out, for those who reason from curves. By hand."""
+
 AS_LOGISTIC = 4 / math.sqrt(2 * math.pi)
 """Slope of the logistic curve that rises as fast at its middle as a probit of slope 1."""
 
@@ -58,6 +61,14 @@ class Curve:
         if self.dip is not None:
             rise = rise * np.minimum(self.dip.keeps(log_n), 1.0)
         return self.lapse_low + (1 - self.lapse_low - self.lapse_high) * rise
+
+    def if_crossing_at(self, log_n_star: Array, log_n: Array) -> Array:
+        """P(success) at each log n (N,) if the curve were moved to cross at each of (M,): (M, N).
+
+        Kept off 0 and 1, so that a jump rules nothing out for good.
+        """
+        chance = self(log_n[None, :] - log_n_star[:, None] + self.log_n_star)
+        return np.clip(chance, NEVER, 1 - NEVER)
 
     def _link(self, u: Array) -> Array:
         if self.link == "probit":

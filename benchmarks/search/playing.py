@@ -22,8 +22,8 @@ class Estimate:
     """What a method says: log n_star of every threshold, nan where it cannot tell.
 
     `low` and `high` are ends of 95% intervals in log n, None from methods without. `readings` are
-    further ways to read log n_star off the same outcomes, by name. `oracle` is the interval of an
-    oracle that was shown the same outcomes, (2, C).
+    further ways to read log n_star off the same outcomes, by name. `informed` and `oracle` are the
+    intervals (2, C) of readers shown the same outcomes who know the curves, and the oracle the law.
     """
 
     log_n_star: Array
@@ -31,6 +31,7 @@ class Estimate:
     high: Array | None = None
     status: tuple[Status, ...] | None = None
     readings: dict[str, Array] = field(default_factory=dict)
+    informed: Array | None = None
     oracle: Array | None = None
 
 
@@ -123,8 +124,9 @@ def _snapshot(trials: Trials, estimate: Estimate) -> dict[str, Any]:
         row["status"] = list(estimate.status)
     if estimate.readings:
         row["readings"] = {name: _rounded(x) for name, x in estimate.readings.items()}
-    if estimate.oracle is not None:
-        row["oracle"] = [_rounded(ends) for ends in estimate.oracle]
+    for name, ends in (("informed", estimate.informed), ("oracle", estimate.oracle)):
+        if ends is not None:
+            row[name] = [_rounded(end) for end in ends]
     return row
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from benchmarks.search.results import Record, Results
 from orchestrator.inference.threshold import Status
 
 Array = NDArray[np.float64]
+
+Reader = Literal["informed", "oracle"]
+"""Readers of our outcomes who know the curves; the oracle knows the family's law as well."""
 
 ORDINARY_STATUSES: tuple[Status, ...] = ("found", "undecided")
 
@@ -111,11 +114,11 @@ class Runs:
         hits, counts = np.array(rows, dtype=np.float64).reshape(-1, 2).T
         return Coverage(hits, counts)
 
-    def widths(self, outcomes: int | None) -> tuple[Array, Array]:
-        """Widths in nats of our intervals and of the oracle's on the same outcomes."""
-        pairs = [pair for p, row in self.snapshots(outcomes) for pair in _widths(p, row)]
-        own, oracle = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-        return own, oracle
+    def widths(self, outcomes: int | None, reader: Reader) -> tuple[Array, Array]:
+        """Widths in nats of our intervals and of a reader's of the same outcomes."""
+        pairs = [pair for p, row in self.snapshots(outcomes) for pair in _widths(p, row, reader)]
+        own, theirs = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+        return own, theirs
 
     def mislabelled(self, outcomes: int | None) -> tuple[int, int]:
         """Ordinary thresholds that were called anything else, and how many there are."""
@@ -204,10 +207,10 @@ def _held(p: Problem, row: dict[str, Any]) -> tuple[int, int]:
     return held, len(counted)
 
 
-def _widths(p: Problem, row: dict[str, Any]) -> list[tuple[float, float]]:
-    if "oracle" not in row:
+def _widths(p: Problem, row: dict[str, Any], reader: Reader) -> list[tuple[float, float]]:
+    if reader not in row:
         return []
-    low, high = row["oracle"]
+    low, high = row[reader]
     return [(row["high"][i] - row["low"][i], high[i] - low[i]) for i in _counted(p, row)]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 import numpy as np
 
@@ -9,7 +10,16 @@ from benchmarks.search import timing
 from benchmarks.search.families import ALONE, ODD, ORDINARY
 from benchmarks.search.registry import BATCHED, METHODS, PEERS
 from benchmarks.search.results import Results
-from benchmarks.search.scores import Array, Book, Coverage, Runs, bound, outcomes_to_reach, work_at
+from benchmarks.search.scores import (
+    Array,
+    Book,
+    Coverage,
+    Reader,
+    Runs,
+    bound,
+    outcomes_to_reach,
+    work_at,
+)
 
 OUTCOMES = (30, 75, 200)
 
@@ -102,8 +112,10 @@ def _against_goals(family: str, outcomes: int, errors: Array) -> str:
 
 
 def _coverage(book: Book) -> Iterator[str]:
-    yield from _title("coverage of 95% intervals, and their width beside the oracle's")
-    yield "p: chance of so few hits if 95% held, clustered by problem; ratio of median widths"
+    yield from _title("coverage of 95% intervals, and their width beside those of two readers")
+    yield "p: chance of so few hits if 95% held, clustered by problem. Width ratio: our median"
+    yield "width to that of the informed reader, who knows link, slope and lapses (the goal),"
+    yield "and to that of the oracle, who knows the law's prior as well; all see the same outcomes"
     for outcomes in OUTCOMES:
         every = [book.runs("ours", family) for family in ORDINARY]
         runs = [run for run in every if run.snapshots(outcomes)]
@@ -115,15 +127,16 @@ def _coverage(book: Book) -> Iterator[str]:
             ok = cover.share >= COVERAGE_FLOOR and p >= REJECTED
             yield (
                 f"{run.family:18s} {outcomes:4d}  {cover.share:6.1%}  p {p:7.2g}  "
-                f"width ratio {_number(_ratio([run], outcomes))}  {_verdict(ok)}"
+                f"width ratio {_ratios([run], outcomes)}  {_verdict(ok)}"
             )
         covers = [run.coverage(outcomes) for run in runs]
         hits = np.concatenate([cover.hits for cover in covers])
         suite = Coverage(hits, np.concatenate([cover.counts for cover in covers]))
-        ratio = _ratio(runs, outcomes)
+        ratio = _ratio(runs, outcomes, "informed")
         yield (
             f"{'SUITE':18s} {outcomes:4d}  {suite.share:6.1%} goal {COVERAGE:.1%}: "
-            f"{_verdict(suite.share >= COVERAGE)}  width ratio {_number(ratio)} goal {SHARPNESS}: "
+            f"{_verdict(suite.share >= COVERAGE)}  "
+            f"width ratio {_ratios(runs, outcomes)} goal {SHARPNESS}: "
             f"{_verdict(ratio <= SHARPNESS)}"
         )
     yield from _others_coverage(book)
@@ -138,10 +151,14 @@ def _others_coverage(book: Book) -> Iterator[str]:
             yield f"for comparison, {name} after 75: {hits / total:.1%}"
 
 
-def _ratio(runs: Sequence[Runs], outcomes: int) -> float:
-    widths = [run.widths(outcomes) for run in runs]
-    own, oracle = (np.concatenate(column) for column in zip(*widths, strict=True))
-    return float(np.median(own) / np.median(oracle)) if len(own) else math.nan
+def _ratios(runs: Sequence[Runs], outcomes: int) -> str:
+    return "/".join(_number(_ratio(runs, outcomes, reader)) for reader in get_args(Reader))
+
+
+def _ratio(runs: Sequence[Runs], outcomes: int, reader: Reader) -> float:
+    widths = [run.widths(outcomes, reader) for run in runs]
+    own, theirs = (np.concatenate(column) for column in zip(*widths, strict=True))
+    return float(np.median(own) / np.median(theirs)) if len(own) else math.nan
 
 
 def _peers(book: Book) -> Iterator[str]:

@@ -38,6 +38,7 @@ class Cloud:
 
     def __init__(self, trials: Trials, law: Law, particles: int = PARTICLES) -> None:
         self._trials, self._law, self._count = trials, law, particles
+        self._curves = trials.problem.curves
         self._rng = np.random.default_rng(0)
         p = law.basis.shape[1]
         self._centre: Array = np.zeros(p)
@@ -51,7 +52,7 @@ class Cloud:
 
     def tell(self, i: int, n: int, success: bool) -> None:
         """Reweigh by one outcome; draw anew when few draws are left that matter."""
-        chance = self._chances(i, np.array([np.log(n)]), self.m)[:, 0]
+        chance = self._curves[i].if_crossing_at(self.m[:, i], np.array([np.log(n)]))[:, 0]
         self._log_weights += np.log(chance if success else 1 - chance)
         if _effective(self._log_weights) < ENOUGH * self._count:
             self._aim(self._log_weights)
@@ -82,8 +83,8 @@ class Cloud:
         ends = np.array([self._trials.problem.bounds(i) for i in range(len(asked))])
         wanted = np.clip(m, ends[:, 0], ends[:, 1])
         wanted = wanted - wanted.mean(0)
-        rows = [self._chances(i, np.array([np.log(n)]), m)[:, 0] for i, n in points]
-        chance = np.array(rows)
+        rows = [self._curves[i].if_crossing_at(m[:, i], np.array([np.log(n)])) for i, n in points]
+        chance = np.array(rows)[:, :, 0]
         explained = np.zeros(len(points))
         for share in (chance, 1 - chance):
             total = share.sum(1)
@@ -142,15 +143,9 @@ class Cloud:
         for i in range(self.m.shape[1]):
             log_n, successes, counts = self._trials.of(i)
             if len(log_n):
-                chance = self._chances(i, log_n, self.m)
+                chance = self._curves[i].if_crossing_at(self.m[:, i], log_n)
                 total += np.log(chance) @ successes + np.log(1 - chance) @ (counts - successes)
         return total
-
-    def _chances(self, i: int, log_n: Array, m: Array) -> Array:
-        """Success at each log n under each draw: (P, len(log_n)), away from 0 and 1."""
-        curve = self._trials.problem.curves[i]
-        chance = curve(log_n[None, :] - m[:, i, None] + curve.log_n_star)
-        return np.clip(chance, 1e-12, 1 - 1e-12)
 
 
 def _normal(log_weights: Array) -> Array:

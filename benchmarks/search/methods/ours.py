@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.search.curves import LEVEL
+from benchmarks.search.methods.informed import informed_interval
 from benchmarks.search.methods.oracle import oracle_interval
 from benchmarks.search.playing import Estimate
 from benchmarks.search.problems import Trials
@@ -49,7 +50,14 @@ class OneAtATime:
         ]
         low, high = np.array(ends).T
         status = tuple(t.status for t in found)
-        return Estimate(log_n_star, low, high, status, oracle=oracle_interval(self._trials))
+        return Estimate(
+            log_n_star,
+            low,
+            high,
+            status,
+            informed=informed_interval(self._trials),
+            oracle=oracle_interval(self._trials),
+        )
 
     def _group(self, pending: tuple[Choice, ...] = ()) -> Group:
         return Group(self._trials.problem.asked, self._trials.tallies(), pending)
