@@ -20,6 +20,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 VARIABLE = "PHASEFRONT_FAILPOINT"
 
@@ -77,6 +78,19 @@ def tell(words: str | None) -> None:
     _told = _Failure(words) if words else None
 
 
+class Listener(Protocol):
+    """Somebody who fails this process in a way of their own, such as a simulator."""
+
+    def reach(self, name: str) -> None:
+        """The process has come by that place; what is raised here is raised there."""
+
+
+def listen(listener: Listener | None) -> None:
+    """Have every place reported; None for no longer."""
+    global _told
+    _told = listener
+
+
 class _Failure:
     def __init__(self, words: str) -> None:
         found = _WORDS.fullmatch(words)
@@ -118,5 +132,5 @@ def _hang() -> None:
 
 _ACTIONS: dict[str, Callable[[], None]] = {"kill": _kill, "enospc": _refuse_space, "hang": _hang}
 
-_told: _Failure | None = None
+_told: Listener | None = None
 tell(os.environ.get(VARIABLE))
