@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.domain.trial import Result
 from orchestrator.errors import EveryTrialFailed, Interrupted
 from orchestrator.plan.asks import ArmTally, Ask
 from orchestrator.plan.board import Board
@@ -50,8 +51,7 @@ ALIKE = 5
 class Progress:
     """Where a running sweep stands: what a person wants to see while waiting.
 
-    `tallies` are those of every answered trial so far; `left_s` predicts the seconds until what has
-    been asked for is answered.
+    `left_s` predicts the seconds until what has been asked for is answered.
     """
 
     round: int
@@ -61,7 +61,12 @@ class Progress:
     cached: int
     running: int
     left_s: float
-    tallies: tuple[ArmTally, ...]
+    so_far: Callable[[], Sequence[ArmTally]]
+
+    @property
+    def tallies(self) -> Sequence[ArmTally]:
+        """Those of every answered trial at this moment; counted when asked for."""
+        return self.so_far()
 
 
 class Sweep:
@@ -172,10 +177,11 @@ class Sweep:
         """Believe what the ledger says of these trials, and nothing else."""
         settled = self._tracker.settled(keys) if keys else {}
         for key, one in settled.items():
-            result = one.result
-            success = self.spec.success.judged(result.outcome, result.measures) if result else None
-            self._rounds.settle(key, success)
+            self._rounds.settle(key, self._judged(one.result))
         return set(settled)
+
+    def _judged(self, result: Result | None) -> bool | None:
+        return self.spec.success.judged(result.outcome, result.measures) if result else None
 
     # facts and commands
 
@@ -189,9 +195,13 @@ class Sweep:
         if pack is None:
             return
         known = [result for result in fact.results if result.key in pack.attempts]
-        self._tracker.commit(known, pack.attempts, fact.where)
-        settled = self._settle([trial.key for trial in pack.trials])
-        refused = tuple(trial for trial in pack.trials if trial.key not in settled)
+        refused_keys = set(self._tracker.commit(known, pack.attempts, fact.where))
+        accepted = {result.key: result for result in known if result.key not in refused_keys}
+        for result in accepted.values():
+            self._rounds.settle(result.key, self._judged(result))
+        left = [trial for trial in pack.trials if trial.key not in accepted]
+        settled = self._settle([trial.key for trial in left])
+        refused = tuple(trial for trial in left if trial.key not in settled)
         if refused:  # another sweep began a newer attempt of the same trials meanwhile
             self._carry_out(self._board.handle(Added(refused)))
 
@@ -270,7 +280,7 @@ class Sweep:
                 cached=self._cached,
                 running=len(running),
                 left_s=left_s / max(1, self._executor.slots),
-                tallies=tuple(self._rounds.so_far()),
+                so_far=self._rounds.so_far,
             )
         )
 

@@ -39,7 +39,7 @@ from orchestrator.plan.facts import (
     SlotsAre,
     Start,
 )
-from orchestrator.plan.packs import PackLimits, next_pack
+from orchestrator.plan.packs import PackLimits, Waiting
 
 CHARGES_UNTIL_GAP = {Reason.OUT_OF_MEMORY: 2, Reason.RAISED: 1}
 """Charges of one kind after which a trial is given up; three of any kind otherwise."""
@@ -70,7 +70,7 @@ class Board:
         self._ahead = ahead
         self._deadline_s = deadline_s
         self._gpus = gpus
-        self._waiting: dict[str, deque[Trial]] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._again: deque[tuple[Trial, ...]] = deque()
         self._running: dict[str, Pack] = {}
         self._charges: dict[str, tuple[str, ...]] = {}
@@ -114,12 +114,16 @@ class Board:
     def _add(self, fact: Added) -> list[Command]:
         self._charges.update(fact.charges)
         gaps: list[Command] = []
-        for trial in fact.trials:
-            reasons = self._charges.get(trial.key, ())
-            if _is_enough(reasons):  # the last driver died between the charge and the gap
-                gaps.append(GiveUp(trial.key, reasons))
-            else:
-                self._waiting.setdefault(_arm(trial), deque()).append(trial)
+        for _, run in itertools.groupby(fact.trials, key=lambda trial: id(trial.cell)):
+            trials = list(run)
+            queue = self._waiting.setdefault(_arm(trials[0]), Waiting())
+            for trial in trials:
+                reasons = self._charges.get(trial.key, ())
+                if reasons and _is_enough(reasons):
+                    # the last driver died between the charge and the gap
+                    gaps.append(GiveUp(trial.key, reasons))
+                else:
+                    queue.add(trial)
         return gaps
 
     def _finish(self, fact: Finished) -> None:
@@ -183,16 +187,7 @@ class Board:
         if not arms:
             return ()
         arm = min(arms, key=self._running_s)  # the arm with the least work in flight goes next
-        queue = self._waiting[arm]
-        trials = next_pack(
-            list(itertools.islice(queue, self._limits.trials * max(1, self._slots))),
-            self._slots,
-            self.cost,
-            self._limits,
-        )
-        for _ in trials:
-            queue.popleft()
-        return trials
+        return self._waiting[arm].take(self._slots, self.cost, self._limits)
 
     def _running_s(self, arm: str) -> float:
         return sum(

@@ -190,7 +190,7 @@ def test_predicted_seconds_follow_measured_packs():
     cost = CostModel()
     learner = Plain(weight=1e6)
     cost.learn(trials(4, learner, n=10), seconds=2.0)
-    assert cost.seconds(trials(1, learner, n=30)[0]) == pytest.approx(1.5)
+    assert cost.seconds(trials(1, learner, n=30)[0].cell) == pytest.approx(1.5)
 
 
 def test_packs_keep_within_their_seconds_and_bytes():
