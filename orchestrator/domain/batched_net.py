@@ -145,6 +145,19 @@ class Parameters:
         self.outer[here] = source.outer[there]
         self.offset[here] = source.offset[there]
 
+    def rows(self) -> torch.Tensor:
+        """A copy of all numbers, one row per trial: (B, P)."""
+        return torch.cat([self.first.flatten(1), self.outer, self.offset], 1)
+
+    def put_rows(self, places: Sequence[int], rows: torch.Tensor) -> None:
+        """Overwrite the trials at `places` by rows as `rows` gives them, one each."""
+        _, inputs, hidden = self.sizes
+        first, outer, offset = rows.tensor_split([inputs * hidden, inputs * hidden + hidden], 1)
+        here = list(places)
+        self.first[here] = first.reshape(-1, inputs, hidden)
+        self.outer[here] = outer
+        self.offset[here] = offset
+
     def finite(self) -> torch.Tensor:
         """Which trials have finite parameters only: bool (B,)."""
         return (

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from orchestrator.domain.checkpoints import Checkpointer
 from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
@@ -27,7 +28,8 @@ class Problem:
     """What the trials of a pack are to learn: equal d and k, each with its own n.
 
     x is (B, N, …) and y (B, N, …) with N the largest padded size of the pack; the rows from n[b] on
-    are not trial b's and must not reach its result. n is int64 (B,).
+    are not trial b's and must not reach its result. n is int64 (B,). A learner that is
+    `resumable` asks `checkpointer` where to begin.
     """
 
     target: Target
@@ -37,6 +39,7 @@ class Problem:
     streams: Streams
     dtype: torch.dtype
     padded_n: int
+    checkpointer: Checkpointer = field(default_factory=Checkpointer)
 
     @cached_property
     def train(self) -> Examples:
@@ -122,6 +125,9 @@ class Learner(Plugin):
     """Whether `Fit.coefficients` is given."""
     n_counts: ClassVar[str] = "training examples"
     """What n counts, for tables and axes."""
+    resumable: ClassVar[bool] = False
+    """Whether `fit` begins where `problem.checkpointer` says, and tells it where it stands. What
+    comes of a trial must be the same, bit for bit, wherever and in whatever company it goes on."""
     dtype: ClassVar[torch.dtype] = torch.float64
 
     def fit(self, problem: Problem, streams: Streams) -> Fit:

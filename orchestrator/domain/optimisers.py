@@ -1,6 +1,6 @@
 """Gradient descent and Adam on the flat parameters of a pack."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -21,6 +21,10 @@ class Optimiser(Protocol):
     def taken(self, trials: Sequence[int]) -> "Optimiser":
         """The same optimiser for some of the trials."""
 
+    @property
+    def moments(self) -> Mapping[str, Parameters]:
+        """What it remembers of each trial, by name, beside the number of steps."""
+
 
 class Sgd:
     """theta <- theta - rate * gradient."""
@@ -35,6 +39,11 @@ class Sgd:
     def taken(self, trials: Sequence[int]) -> "Sgd":
         """It remembers nothing."""
         return self
+
+    @property
+    def moments(self) -> Mapping[str, Parameters]:
+        """None."""
+        return {}
 
 
 class Adam:
@@ -77,6 +86,11 @@ class Adam:
             self._second.taken(trials),
             int(self._steps.item()),
         )
+
+    @property
+    def moments(self) -> Mapping[str, Parameters]:
+        """The moving averages of the gradient and of its square."""
+        return {"first moment": self._first, "second moment": self._second}
 
 
 def decay(net: Parameters, d: int, factor: float) -> None:

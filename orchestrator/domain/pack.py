@@ -7,13 +7,21 @@ from collections.abc import Sequence
 
 import torch
 
+from orchestrator.domain.checkpoints import (
+    Checkpointer,
+    Checkpoints,
+    PackCheckpointer,
+    SavedTrial,
+)
 from orchestrator.domain.learner import Fit, Outcome, Problem
 from orchestrator.domain.measures import judge
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.trial import Result, Trial
 
 
-def run_pack(trials: Sequence[Trial], device: str = "cpu") -> list[Result]:
+def run_pack(
+    trials: Sequence[Trial], device: str = "cpu", checkpoints: Checkpoints | None = None
+) -> list[Result]:
     """Train the trials, as many together as their shapes allow; results in the order given.
 
     A trial's result depends on its key alone, never on its company: bit for bit on one CPU type
@@ -21,14 +29,19 @@ def run_pack(trials: Sequence[Trial], device: str = "cpu") -> list[Result]:
     `shape` of their points are equal. A lone trial is padded with a twin that is thrown away,
     because a batched product of one row takes another path and differs in the last bits.
 
+    Where the learner is resumable, trials go on from their `checkpoints`, those together that stand
+    equally far, and save where they stand now and then. Whoever settles a trial forgets them.
+
     Whatever a plug-in raises passes through: a learner that fails says so in its outcomes.
     """
     groups: dict[object, list[int]] = defaultdict(list)
-    for index, trial in enumerate(trials):
-        groups[_company(trial)].append(index)
+    saved = [_saved(trial, checkpoints) for trial in trials]
+    for index, (trial, stand) in enumerate(zip(trials, saved, strict=True)):
+        groups[_company(trial), stand.at if stand else None].append(index)
     results: dict[int, Result] = {}
     for members in groups.values():
-        fitted = _fit_together([trials[index] for index in members], device)
+        group = [(trials[index], saved[index]) for index in members]
+        fitted = _fit_together(group, device, checkpoints)
         results.update(zip(members, fitted, strict=True))
     return [results[index] for index in range(len(trials))]
 
@@ -44,12 +57,24 @@ def _company(trial: Trial) -> object:
     )
 
 
-def _fit_together(trials: list[Trial], device: str) -> list[Result]:
+def _saved(trial: Trial, checkpoints: Checkpoints | None) -> SavedTrial | None:
+    if checkpoints is None or not trial.cell.learner.resumable:
+        return None
+    return checkpoints.load(trial.key)
+
+
+def _fit_together(
+    group: list[tuple[Trial, SavedTrial | None]], device: str, checkpoints: Checkpoints | None
+) -> list[Result]:
     started = time.perf_counter()
-    padded = trials if len(trials) > 1 else [*trials, *trials]
-    cell = padded[0].cell
-    streams = Streams([trial.key for trial in padded], "", device, cell.learner.dtype)
-    points = [trial.cell.point for trial in padded]
+    padded = group if len(group) > 1 else group * 2
+    keys, cell = [trial.key for trial, _ in padded], group[0][0].cell
+    streams = Streams(keys, "", device, cell.learner.dtype)
+    points = [trial.cell.point for trial, _ in padded]
+    checkpointer = Checkpointer()
+    if checkpoints is not None and cell.learner.resumable:
+        stands = [saved for _, saved in padded]
+        checkpointer = PackCheckpointer(checkpoints, keys[: len(group)], stands, device)
     problem = Problem(
         target=cell.target,
         point=cell.point,
@@ -58,12 +83,16 @@ def _fit_together(trials: list[Trial], device: str) -> list[Result]:
         streams=streams,
         dtype=cell.learner.dtype,
         padded_n=cell.learner.padded_n(points),
+        checkpointer=checkpointer,
     )
     with torch.no_grad():
         fit = cell.learner.fit(problem, streams.at("learner"))
         measures = judge(problem, fit, cell.learner)
-    seconds = (time.perf_counter() - started) / len(trials)
-    return [_result(trial, row, fit, measures, seconds) for row, trial in enumerate(trials)]
+    share_s = (time.perf_counter() - started) / len(group)
+    return [
+        _result(trial, row, fit, measures, share_s + (saved.seconds if saved else 0.0))
+        for row, (trial, saved) in enumerate(group)
+    ]
 
 
 def _result(

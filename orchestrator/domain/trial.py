@@ -81,8 +81,8 @@ class Result:
     """What came of one trial. `measures` holds finite numbers only.
 
     A measure that came out as nan or infinite is left out; a trial that diverged may have none.
-    `seconds` is the trial's share of its pack's time; it is the one field that varies between
-    runs, so equality of results is equality of the other three.
+    `seconds` is the trial's share of its pack's time, up to its checkpoint included; it is the one
+    field that varies between runs, so equality of results is equality of the other three.
     """
 
     key: str

@@ -15,6 +15,7 @@ from orchestrator.domain.batched_net import (
     Sizes,
     scores,
 )
+from orchestrator.domain.checkpoints import Checkpoint
 from orchestrator.domain.learner import Fit, Learner, Outcome, Problem, rounded_up
 from orchestrator.domain.measures import on_test
 from orchestrator.domain.minibatches import CHUNK_STEPS, FiniteBatches, FreshBatches, Minibatches
@@ -72,6 +73,7 @@ class TwoLayer(Learner):
     check_every: int = Field(50, ge=1, description="steps between looks at test accuracy")
 
     reports: ClassVar[tuple[str, ...]] = ("steps",)
+    resumable: ClassVar[bool] = True
     dtype: ClassVar[torch.dtype] = torch.float32
 
     @model_validator(mode="after")
@@ -131,7 +133,7 @@ class _Training:
         self._learner, self._problem = learner, problem
         self._net = learner.initial(problem.point, streams.at("initial"))
         self._final = self._net.like()
-        self._optimiser = _optimiser(learner, self._net)
+        self._optimiser = _optimiser(learner, self._net, steps=0)
         self._batches = _minibatches(learner, problem, streams, self._net.sizes.inputs)
         self._activation = ACTIVATIONS[learner.activation]
         self._last = [learner.steps_at(n) for n in problem.n.tolist()]
@@ -139,16 +141,53 @@ class _Training:
         self._outcomes = [Outcome.FITTED] * len(problem)
 
     def fit(self) -> Fit:
-        trials, number = list(range(len(self._problem))), 0
+        trials, number = self._begin()
         while trials:
             self._chunk(number, trials)
             left = [place for place, trial in enumerate(trials) if not self._taken[trial]]
             trials, number = self._keep(trials, left), number + 1
+            if trials and self._problem.checkpointer.is_due:
+                self._problem.checkpointer.save(self._checkpoint(number, trials))
         self._note_divergence()
         return Fit(
             outcomes=self._outcomes,
             measures={"steps": torch.tensor(self._taken, dtype=torch.float64)},
             predict=lambda x: scores(self._final, x, self._activation),
+        )
+
+    def _begin(self) -> tuple[list[int], int]:
+        """The trials to train and their next chunk: all from the first, or as they were saved."""
+        everyone = list(range(len(self._problem)))
+        saved = self._problem.checkpointer.saved()
+        if saved is None:
+            return everyone, 0
+        self._net.put_rows(everyone, saved.state["net"])
+        self._optimiser = _optimiser(self._learner, self._net, saved.at * CHUNK_STEPS)
+        for name, moment in self._optimiser.moments.items():
+            moment.put_rows(everyone, saved.state[name])
+        self._taken = saved.state["steps taken"].tolist()
+        self._outcomes = [list(Outcome)[place] for place in saved.state["outcome"].tolist()]
+        done = [trial for trial in everyone if self._taken[trial]]
+        self._final.put(done, self._net, done)
+        return self._keep(everyone, [one for one in everyone if not self._taken[one]]), saved.at
+
+    def _checkpoint(self, number: int, trials: list[int]) -> Checkpoint:
+        """Where all trials stand before that chunk, of which `trials` are not done."""
+
+        def rows(done: Parameters, going_on: Parameters) -> torch.Tensor:
+            found = done.rows()
+            found[trials] = going_on.rows()
+            return found
+
+        moments = self._optimiser.moments
+        return Checkpoint(
+            number,
+            {
+                "net": rows(self._final, self._net),
+                **{name: rows(self._final.like(), one) for name, one in moments.items()},
+                "steps taken": torch.tensor(self._taken),  # 0 while not done
+                "outcome": torch.tensor([list(Outcome).index(one) for one in self._outcomes]),
+            },
         )
 
     def _keep(self, trials: list[int], places: list[int]) -> list[int]:
@@ -217,7 +256,8 @@ def _minibatches(learner: TwoLayer, problem: Problem, streams: Streams, inputs: 
     return FreshBatches(problem, learner.batch_size, inputs)
 
 
-def _optimiser(learner: TwoLayer, net: Parameters) -> Optimiser:
+def _optimiser(learner: TwoLayer, net: Parameters, steps: int) -> Optimiser:
+    """One that has taken so many steps, its moments zero."""
     if learner.optimiser == "sgd":
         return Sgd(learner.learning_rate)
-    return Adam(learner.learning_rate, net.like(), net.like())
+    return Adam(learner.learning_rate, net.like(), net.like(), steps)
