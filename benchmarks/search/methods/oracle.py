@@ -61,11 +61,11 @@ class Cloud:
 
     def quantiles(self, shares: tuple[float, ...]) -> Array:
         """Quantiles of every log n_star: (shares, C)."""
-        result = np.empty((len(shares), self.m.shape[1]))
+        result, weights = np.empty((len(shares), self.m.shape[1])), self.weights
         for i, column in enumerate(self.m.T):
             order = np.argsort(column)
-            below = np.cumsum(self.weights[order])
-            result[:, i] = np.interp(shares, below - self.weights[order] / 2, column[order])
+            below = np.cumsum(weights[order])
+            result[:, i] = np.interp(shares, below - weights[order] / 2, column[order])
         return result
 
     def next(self) -> tuple[int, int]:
@@ -75,16 +75,17 @@ class Cloud:
         m = self.m[chosen]
         asked = self._trials.problem.asked
         quantiles = np.exp(self.quantiles(CANDIDATES))
-        points = [
-            (i, int(n))
+        tried = [
+            np.unique(np.clip(np.rint(quantiles[:, i]), ask.low, ask.high))
             for i, ask in enumerate(asked)
-            for n in np.unique(np.clip(np.rint(quantiles[:, i]), ask.low, ask.high))
         ]
+        points = [(i, int(n)) for i, row in enumerate(tried) for n in row]
         ends = np.array([self._trials.problem.bounds(i) for i in range(len(asked))])
         wanted = np.clip(m, ends[:, 0], ends[:, 1])
         wanted = wanted - wanted.mean(0)
-        rows = [self._curves[i].if_crossing_at(m[:, i], np.array([np.log(n)])) for i, n in points]
-        chance = np.array(rows)[:, :, 0]
+        chance = np.concatenate(
+            [self._curves[i].if_crossing_at(m[:, i], np.log(n)).T for i, n in enumerate(tried)]
+        )
         explained = np.zeros(len(points))
         for share in (chance, 1 - chance):
             total = share.sum(1)

@@ -41,7 +41,8 @@ def _logistic_fit(trials: Trials, i: int) -> float:
     for _ in range(ZOOMS):
         m = np.linspace(max(low, middle - half), min(high, middle + half), 65)
         u = SLOPES[:, None, None] * (log_n - m[:, None])
-        fit = -np.logaddexp(0, -u) @ successes - np.logaddexp(0, u) @ (counts - successes)
+        # log(1 + e^u) = u + log(1 + e^-u)
+        fit = -np.logaddexp(0, -u) @ counts - u @ (counts - successes)
         profile = fit.max(0)
         middle = float(np.mean(m[profile > profile.max() - 1e-6]))
         half /= 8
