@@ -19,8 +19,8 @@ class PackLimits:
 
     trials: int = 64
     """Enough for trials that take their time."""
-    most: int = 1024
-    """Where trials are over in no time: a receipt of 1024 with four measures has 60 kB of the 100
+    most: int = 512
+    """Where trials are over in no time: a receipt of 512 with ten measures has 70 kB of the 100
     that may travel inline."""
     seconds: float = 2.0
     worth_s: float = 0.1

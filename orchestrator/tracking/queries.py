@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
-from orchestrator.ports import Attempt, Member, Settled, SweepRecord
+from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabouts
+from orchestrator.tracking import rows
 from orchestrator.tracking.rows import Decoder, sweep_of
 from orchestrator.tracking.schema import (
     attempts,
@@ -22,6 +23,7 @@ from orchestrator.tracking.schema import (
     rounds,
     sweeps,
     trials,
+    whereabouts,
 )
 from orchestrator.tracking.statements import among
 
@@ -123,7 +125,9 @@ def settled(
 ) -> dict[str, Settled]:
     """Those trials on which the sweep need not work any more, in the order of `keys`."""
     found: dict[str, Settled] = {}
-    for row in connection.execute(trials_of(sweep).where(among(connection, trials.c.key, keys))):
+    is_settled = or_(trials.c.state != "open", gaps.c.key.is_not(None))
+    query = trials_of(sweep).where(among(connection, trials.c.key, keys), is_settled)
+    for row in connection.execute(query):
         value = decoder.settled(row)
         if value is not None:
             found[row.key] = value
@@ -162,11 +166,12 @@ def member_of(row: Row[Any], decoder: Decoder) -> Member:
     return Member(value.trial, row.arm, row.round, state, value)  # type: ignore[arg-type]
 
 
-def attempts_at(connection: Connection, key: str) -> list[Attempt]:
-    """Every attempt at a trial, oldest first, whichever sweep made it."""
-    query = select(attempts).where(attempts.c.key == key).order_by(attempts.c.attempt)
-    return [
-        Attempt(
+def attempts_at(connection: Connection, keys: Sequence[str]) -> dict[str, list[Attempt]]:
+    """Every attempt at those trials, oldest first, whichever sweep made it."""
+    found: dict[str, list[Attempt]] = {key: [] for key in keys}
+    query = select(attempts).where(among(connection, attempts.c.key, keys))
+    for row in connection.execute(query.order_by(attempts.c.key, attempts.c.attempt)):
+        one = Attempt(
             key=row.key,
             attempt=row.attempt,
             sweep=row.sweep,
@@ -176,8 +181,28 @@ def attempts_at(connection: Connection, key: str) -> list[Attempt]:
             charge=row.charge,
             where=row.place,
         )
-        for row in connection.execute(query)
-    ]
+        found[row.key].append(one)
+    return found
+
+
+def losses(connection: Connection, sweep: str, ended: Sequence[str]) -> list[tuple[str, int, int]]:
+    """How the sweep's attempts that gave no result ended: reason, their number, charges.
+
+    `ended` are reasons that are no loss.
+    """
+    query = (
+        select(attempts.c.reason, func.count(), func.sum(attempts.c.charge))
+        .where(attempts.c.sweep == sweep, attempts.c.reason.not_in(ended))
+        .group_by(attempts.c.reason)
+    )
+    return [(row[0], int(row[1]), int(row[2])) for row in connection.execute(query)]
+
+
+def whereabouts_of(connection: Connection, sweep: str) -> tuple[float, list[Whereabouts]] | None:
+    """Where the sweep's packs were when that was last noted, and when."""
+    query = select(whereabouts).where(whereabouts.c.sweep == sweep)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.noted, rows.whereabouts_of(row))
 
 
 def heard_of(connection: Connection, sweep: str, kind: str, keys: Sequence[str]) -> set[str]:

@@ -8,6 +8,7 @@ the database as they are, and keys travel as one JSON text.
 
 import json
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Executable, cast, func, literal, select
@@ -29,17 +30,13 @@ class Bulk:
             return
         compiled = self._for(connection)
         if compiled.positiontup is None:
-            same = compiled.params
-            connection.exec_driver_sql(str(compiled), [{**same, **row} for row in rows])
+            named = compiled.params
+            connection.exec_driver_sql(str(compiled), [{**named, **row} for row in rows])
             return
-        own = [name for name in compiled.positiontup if name not in rows[0]]
-        if own:  # constants of the statement itself
-            same = {name: compiled.params[name] for name in own}
-            rows = [{**same, **row} for row in rows]
         names = compiled.positiontup
-        connection.exec_driver_sql(
-            str(compiled), [tuple(row[name] for name in names) for row in rows]
-        )
+        same = {name: compiled.params[name] for name in names if name not in rows[0]}
+        full = [{**same, **row} for row in rows] if same else rows
+        connection.exec_driver_sql(str(compiled), list(map(itemgetter(*names), full)))
 
     def _for(self, connection: Connection) -> SQLCompiler:
         schemas = connection.get_execution_options().get("schema_translate_map")

@@ -60,7 +60,7 @@ def test_no_trial_is_left_to_train_with_a_twin():
 
 
 def test_trials_over_in_no_time_make_large_packs_and_are_not_split_over_slots():
-    assert [len(pack) for pack in packs(trials(3000), seconds=1e-5)] == [1024, 1024, 952]
+    assert [len(pack) for pack in packs(trials(1200), seconds=1e-5)] == [512, 512, 176]
     assert [len(pack) for pack in packs(trials(40), slots=16, seconds=1e-3)] == [40]
 
 
