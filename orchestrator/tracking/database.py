@@ -220,9 +220,11 @@ def _postgres(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
     cursor = connection.cursor()
-    # Pages and pictures pass through: the file shrinks again when they have been told.
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "auto_vacuum=FULL"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    # Pages and pictures pass through: the file shrinks again when they have been told.
+    if cursor.execute("PRAGMA auto_vacuum").fetchone() == (0,):  # setting it is a write
+        cursor.execute("PRAGMA auto_vacuum=FULL")
     cursor.close()
 
 
