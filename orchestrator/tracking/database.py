@@ -168,7 +168,7 @@ class Database:
 
     def _translated(self, error: Exception, cause: BaseException | None) -> Exception:
         words = str(cause).strip()
-        if "malformed" in words or "not a database" in words:
+        if any(word in words for word in ("malformed", "not a database", "Could not decode")):
             return LedgerDamaged(self._damage(words))
         if "locked" in words or "lock timeout" in words:
             return LedgerUnreachable(
