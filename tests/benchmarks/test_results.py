@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from benchmarks.search import table
+from benchmarks.search import rivals, table
 from benchmarks.search.families import REVISION
 from benchmarks.search.registry import METHODS
 from benchmarks.search.results import Results
@@ -83,6 +83,15 @@ def test_outcomes_to_reach_an_error_are_interpolated_in_logarithms():
     assert outcomes_to_reach(runs, 0.2 / 2**0.5) == pytest.approx(20 * 2**0.5, rel=1e-3)
     assert outcomes_to_reach(runs, 0.9) == 10
     assert outcomes_to_reach(runs, 0.05) == np.inf
+
+
+def test_a_peer_on_three_problems_is_not_called_the_best():
+    record = {"at": {"75": {"x": [7.0]}}}
+    three, four = (
+        Runs("staircase", "one", dict.fromkeys(range(count), record)) for count in (3, 4)
+    )
+    assert not list(rivals.best_peer("one", four, [three]))
+    assert "staircase n=4" in next(iter(rivals.best_peer("one", four, [three, four])))
 
 
 def test_the_table_is_printed_of_whatever_there_is(results):
