@@ -26,6 +26,7 @@ from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.mirror import OutboxMirror
 from orchestrator.tracking.places import store_at
+
 PLUGIN = load_file(Path(__file__).with_name("frail_plugins.py"))
 frail = sys.modules["phasefront_plugins.frail_plugins"]
 KILLED = -9
@@ -113,17 +114,15 @@ def live(life: Life) -> None:
     mirror = OutboxMirror(database, store, pace_s=0.0) if life.is_mirrored else None
     tracker, spec = Acknowledging(database, mirror), life.spec
     tracker.open(SweepRecord(spec.id, spec.name, spec.canonical, "", "running", started=1e9))
-    tracker.reusable(wanted(spec), spec.seed)
-    sweep = Sweep(
-        spec,
-        tracker=tracker,
-        executor=InlineExecutor(),
-        proposer=Walking(life.rounds),
-    )
-    stopped_by = sweep.answer()
-    tracker.publish({"trials": float(len(tracker.members()))}, {"page.html": b"<p>done</p>"})
-    tracker.finish("finished", stopped_by)
-    tracker.close()
+    try:
+        tracker.reusable(wanted(spec), spec.seed)
+        walking = Walking(life.rounds)
+        sweep = Sweep(spec, tracker=tracker, executor=InlineExecutor(), proposer=walking)
+        stopped_by = sweep.answer()
+        tracker.publish({"trials": float(len(tracker.members()))}, {"page.html": b"<p>done</p>"})
+        tracker.finish("finished", stopped_by)
+    finally:
+        tracker.close()
 
 
 def begin(life: Life) -> BaseProcess:

@@ -3,6 +3,7 @@
 The names are those of the invariants that the simulator checks.
 """
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
@@ -34,26 +35,28 @@ def results(ledger: Path) -> dict[str, tuple[Any, ...]]:
 
 def asked(ledger: Path) -> list[tuple[Any, ...]]:
     """Every round with what it asked for, in order."""
-    return [tuple(row) for row in rows(ledger, "SELECT sweep, number, asks FROM rounds ORDER BY 1, 2")]
+    return [
+        tuple(row) for row in rows(ledger, "SELECT sweep, number, asks FROM rounds ORDER BY 1, 2")
+    ]
 
 
 def first_words(reasons: str) -> str:
     """The kinds of a gap's reasons; the rest of each names processes."""
-    import json
-
     return "; ".join(reason.split(":")[0] for reason in json.loads(reasons))
 
 
-def check(ledger: Path, log: Path, finished: bool = True) -> None:
-    """Raise `AssertionError` where a promise was broken."""
+def check(ledger: Path, log: Path, zombie: int = 0) -> None:
+    """Raise `AssertionError` where a promise was broken, after every sweep has finished.
+
+    `zombie` is a process that was cut off while it ran: it may go on, and nothing comes of it.
+    """
     done = {row["key"]: row for row in rows(ledger, "SELECT * FROM trials WHERE state = 'done'")}
     attempts = rows(ledger, "SELECT * FROM attempts")
     _i1_one_commit_of_each(done, attempts)
-    _i3_nothing_starts_after_its_commit(done, attempts, log)
+    _i3_nothing_starts_after_its_commit(done, attempts, log, zombie)
     _i2_what_was_acknowledged_is_there(done, log)
     _i4_all_or_nothing(ledger, done)
-    if finished:
-        _i9_nothing_is_left_behind(ledger, attempts)
+    _i9_nothing_is_left_behind(ledger, attempts)
     assert rows(ledger, "PRAGMA integrity_check")[0][0] == "ok"
 
 
@@ -63,18 +66,18 @@ def _i1_one_commit_of_each(done: Mapping[str, Row], attempts: list[Row]) -> None
 
 
 def _i2_what_was_acknowledged_is_there(done: Mapping[str, Row], log: Path) -> None:
-    acknowledged = Counter(key for what, key in lines(log) if what == "acked")
+    acknowledged = Counter(key for what, key, _ in lines(log) if what == "acked")
     assert acknowledged.keys() <= done.keys()
     assert set(acknowledged.values()) <= {1}
 
 
 def _i3_nothing_starts_after_its_commit(
-    done: Mapping[str, Row], attempts: list[Row], log: Path
+    done: Mapping[str, Row], attempts: list[Row], log: Path, zombie: int
 ) -> None:
     """By the log, for what was acknowledged; by the numbers of attempts, for all."""
     safe = set()
-    for what, key in lines(log):
-        assert what != "begin" or key not in safe, f"{key} was started after its commit"
+    for what, key, pid in lines(log):
+        assert what != "begin" or key not in safe or pid == zombie, f"{key} after its commit"
         if what == "acked":
             safe.add(key)
     newest: Counter[str] = Counter()
@@ -85,7 +88,9 @@ def _i3_nothing_starts_after_its_commit(
 
 def _i4_all_or_nothing(ledger: Path, done: Mapping[str, Row]) -> None:
     assert all(row["checksum"] and row["measures"] for row in done.values())
-    query = "SELECT sweep, key FROM members WHERE key IN (SELECT key FROM trials WHERE state='done')"
+    query = (
+        "SELECT sweep, key FROM members WHERE key IN (SELECT key FROM trials WHERE state='done')"
+    )
     owed = Counter(tuple(row) for row in rows(ledger, query))
     queued = rows(ledger, "SELECT sweep, subject FROM outbox WHERE kind = 'trial'")
     assert Counter(tuple(row) for row in queued) == owed
@@ -97,9 +102,10 @@ def _i9_nothing_is_left_behind(ledger: Path, attempts: list[Row]) -> None:
     assert {row["status"] for row in rows(ledger, "SELECT status FROM sweeps")} == {"finished"}
 
 
-def lines(log: Path) -> list[tuple[str, str]]:
-    """What happened to which trial, in order."""
-    return [tuple(line.split()[:2]) for line in log.read_text().splitlines()]  # type: ignore[misc]
+def lines(log: Path) -> list[tuple[str, str, int]]:
+    """What happened to which trial in which process, in order."""
+    parts = [line.split() for line in log.read_text().splitlines()]
+    return [(what, key, int(pid)) for what, key, pid in parts]
 
 
 def check_mirror(ledger: Path, store: Path) -> None:

@@ -1,6 +1,10 @@
-"""What the process that drivers are forked from imports, once for all of them."""
+"""What the process that drivers are forked from does once for all of them: import, and warm up."""
 
-import tests.faults.driver
-from orchestrator.tracking.writer import quiet_mlflow
+import tempfile
 
-quiet_mlflow()
+import tests.faults.driver  # noqa: F401
+from orchestrator.tracking.places import store_at
+from orchestrator.tracking.writer import client_of
+
+with tempfile.TemporaryDirectory() as folder:  # MLflow imports what it needs as it comes to it
+    client_of(store_at(folder))

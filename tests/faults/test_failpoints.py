@@ -39,12 +39,12 @@ def test_a_place_or_an_action_that_does_not_exist_is_refused(words):
 
 
 def test_a_driver_killed_at_each_place_in_turn_loses_and_doubles_nothing(tmp_path):
-    struck = killed_at_each(OF_THE_DRIVER, tmp_path)
+    struck = killed_at_each(OF_THE_DRIVER, tmp_path, rounds=8)
     assert struck == [*OF_THE_DRIVER]
 
 
 def test_a_driver_killed_at_each_place_of_the_mirror_leaves_mlflow_equal_to_the_ledger(tmp_path):
-    struck = killed_at_each(OF_THE_MIRROR, tmp_path, is_mirrored=True)
+    struck = killed_at_each(OF_THE_MIRROR, tmp_path, rounds=3, is_mirrored=True)
     assert struck == [*OF_THE_MIRROR]
     history.check_mirror(tmp_path / "ledger.db", tmp_path / "store")
 
@@ -55,7 +55,7 @@ def killed_at_each(names, folder, nth=1, **more):
     A sweep that ends before a place is reached is followed by another, with the next seed.
     """
     seeds, struck = count(), []
-    life = Life(folder, a_question(next(seeds), one_in=16), rounds=12, **more)
+    life = Life(folder, a_question(next(seeds), one_in=12), **more)
     for name in names:
         doomed = replace(life, failpoint=f"{name}=kill@{nth}")
         for _ in range(3):
@@ -64,7 +64,7 @@ def killed_at_each(names, folder, nth=1, **more):
             if status == KILLED:
                 struck.append(name)
                 break
-            life = replace(life, question=a_question(next(seeds), one_in=16))
+            life = replace(life, question=a_question(next(seeds), one_in=12))
             doomed = replace(doomed, question=life.question)
     seeds_used = range(next(seeds))
     finish(life, seeds_used)
@@ -79,4 +79,4 @@ def killed_at_each(names, folder, nth=1, **more):
 
 def finish(life, seeds):
     for seed in seeds:
-        assert exit_of(begin(replace(life, question=a_question(seed, one_in=16)))) == 0
+        assert exit_of(begin(replace(life, question=a_question(seed, one_in=12)))) == 0
