@@ -12,9 +12,10 @@ as any search does (Wolfowitz 1947, Ann. Math. Stat. 18, 215). The oracle theref
     trials    min over n of 1 / (I(n) v)
     seconds   min over n of c(n) / (I(n) v)
 
-where c(n) are the seconds of one trial in the grid's packs, and v is the variance of m at which the
-interval is as narrow as asked: (high - low) / (2 n_star) = tolerance, or, where that is less to
-ask, all but 1 - confidence of the probability within the integer step of n_star.
+where c(n) are the seconds of one trial in the grid's packs or in the searches', whichever are less,
+and v is the variance of m at which the interval is as narrow as asked: (high - low) / (2 n_star) =
+tolerance, or, where that is less to ask, all but 1 - confidence of the probability within the
+integer step of n_star.
 
 P is the closed form where there is one, else the curve fitted to all trials at hand, those of the
 grid and of every search. Thresholds are priced one by one: a law that joins them tells each what

@@ -118,13 +118,14 @@ class Costs:
 
 @dataclass(frozen=True)
 class Row:
-    """One threshold: as each search found it, what theory says of it, what it cost."""
+    """One threshold: as each search found it, what theory and all trials say, what it cost."""
 
     system: System
     spec: ExperimentSpec
     place: Place
     found: tuple[Found, ...]
     theory: TheoryValue
+    pooled: float
     costs: Costs
     repeats: int
 
@@ -167,23 +168,20 @@ def _row(system: System, runs: Runs, place: Place, grid: Grid, posterior: Poster
     theory = runs.spec.theory_at(place.arm, place.asked.d, place.asked.k)
     assert theory is not None
     searched = [place.own(search.tried) for search in runs.searches]
-    price = price_of(
-        [one.n for one in grid.tried],
-        [one.cpu_s for one in grid.tried],
-        [one.trials + one.gaps for one in grid.tried],
-    )
-    oracle = _oracle(system, runs.spec, place, price, posterior)
+    in_grid, in_search = _price(grid.tried), _price([one for own in searched for one in own])
+    least = _oracle(system, runs.spec, place, lambda n: min(in_grid(n), in_search(n)), posterior)
     return Row(
         system=system,
         spec=runs.spec,
         place=place,
         found=tuple(one for search in runs.searches for one in place.own(search.found)),
         theory=theory,
+        pooled=_n_star(posterior, place),
         costs=Costs(
             search=total([Cost.of(tried) for tried in searched]).times(1 / len(searched)),
             grid=Cost.of(grid.tried).times(grid.scale),
-            oracle=Cost(oracle.trials, oracle.seconds),
-            as_packed=fmean(sum(price(t.n) * t.trials for t in tried) for tried in searched),
+            oracle=Cost(least.trials, least.seconds),
+            as_packed=fmean(sum(in_grid(t.n) * t.trials for t in tried) for tried in searched),
         ),
         repeats=grid.repeats,
     )
@@ -195,7 +193,7 @@ def _oracle(
     """The bound, with the closed form of the curve where there is one, else the fitted one."""
     i, d, exact = posterior.asked.index(place.asked), place.asked.d, system.exact
     fitted, (n10, n90) = posterior.curve(i), posterior.spread(i)
-    n_star = math.exp(posterior.quantile(i, 0.5))
+    n_star = _n_star(posterior, place)
 
     def curve(n: Array) -> Array:
         return exact(d, n) if exact else np.asarray(fitted(n.tolist())[0])
@@ -206,6 +204,19 @@ def _oracle(
         n_star=n_star,
         wanted=variance_wanted(n_star, spec.search.tolerance, spec.search.confidence),
         price=price,
+    )
+
+
+def _n_star(posterior: Posterior, place: Place) -> float:
+    return math.exp(posterior.quantile(posterior.asked.index(place.asked), 0.5))
+
+
+def _price(tried: Sequence[Tried]) -> Price:
+    """What a trial cost in the packs of these."""
+    return price_of(
+        [one.n for one in tried],
+        [one.cpu_s for one in tried],
+        [one.trials + one.gaps for one in tried],
     )
 
 

@@ -11,7 +11,7 @@ from benchmarks.known_thresholds.costs import CHEAPER, DEARER, Costs, Row
 from benchmarks.known_thresholds.runs import Runs
 from benchmarks.known_thresholds.systems import REPEATS, System
 
-out = Console(width=150)
+out = Console(width=160)
 
 
 def thresholds(system: System, rows: Sequence[Row]) -> None:
@@ -24,8 +24,8 @@ def thresholds(system: System, rows: Sequence[Row]) -> None:
 
 
 THRESHOLD_COLUMNS = (
-    "arm", "d", "k", "n*", "interval", "±", "asked", "theory", "off", "within", "good",
-    *("trials", "grid", "bound", "s", "grid s", "bound s"),
+    "arm", "d", "k", "n*", "interval", "±", "asked", "pooled", "theory", "off", "within", "good",
+    *("trials", "grid", "oracle", "s", "grid s", "oracle s", "grid/search"),
 )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def _threshold(row: Row) -> list[str]:
         *place,
         *found,
         f"{spec.search.tolerance:.0%}" + ("" if row.is_known(first) else " NO"),
+        f"{row.pooled:.1f}",
         f"{row.theory.n_star:g} {row.theory.kind}",
         f"{off:+.2f}" if not unit else f"{off:+.1%}",
         f"{within:g}" if not unit else f"{within:.0%}",
@@ -53,6 +54,7 @@ def _threshold(row: Row) -> list[str]:
         f"{costs.search.cpu_s:.2f}",
         f"{costs.grid.cpu_s:.2f}" + _scaled([row]),
         f"{costs.oracle.cpu_s:.2f}",
+        f"{costs.cheaper:.1f}",
     ]
 
 
@@ -99,6 +101,7 @@ good: as narrow as asked, and as close to theory as theory is good for; over all
 Goal: grid / search of {CHEAPER} where grid / oracle is, else search / oracle of {DEARER} at most.
 packed as the grid: what the search's trials would take in packs as full as the grid's.
 deciding: what a search spends on choosing, no training. wall: as the ledger has it.
+pooled: n* from all trials, of every search and of the grid.
 ~ scaled up from so many repeats at every rung.
 """
 
