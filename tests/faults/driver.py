@@ -3,6 +3,7 @@
 Processes are forked from one that has imported everything, so that a life costs milliseconds.
 """
 
+import json
 import multiprocessing
 import os
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import torch
 
 from orchestrator import failpoints
+from orchestrator.cli import main
 from orchestrator.domain.plugin import load_file
 from orchestrator.domain.point import Point
 from orchestrator.engine import InlineExecutor
@@ -27,7 +29,8 @@ from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.mirror import OutboxMirror
 from orchestrator.tracking.places import store_at
 
-PLUGIN = load_file(Path(__file__).with_name("frail_plugins.py"))
+PLUGIN_FILE = Path(__file__).with_name("frail_plugins.py")
+PLUGIN = load_file(PLUGIN_FILE)
 frail = sys.modules["phasefront_plugins.frail_plugins"]
 KILLED = -9
 
@@ -123,6 +126,25 @@ def live(life: Life) -> None:
         tracker.finish("finished", stopped_by)
     finally:
         tracker.close()
+
+
+def typed(folder: Path, question: dict[str, object], *words: str) -> None:
+    """What `phasefront run` does, of a file with that question; its complaints go to `said`."""
+    said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 2)
+    os.environ[frail.LOG] = str(folder / "exec.log")
+    file = folder / "asked.json"
+    file.write_text(json.dumps({"format": 1, **question}))
+    place = ["--store", str(folder / "store"), "--plugins", str(PLUGIN_FILE)]
+    sys.argv = ["phasefront", "run", str(file), *place, *words]
+    main()
+
+
+def begin_typed(folder: Path, question: dict[str, object], *words: str) -> BaseProcess:
+    """Start a driver as a person would."""
+    process = _nursery.Process(target=typed, args=(folder, question, *words))
+    process.start()
+    return process
 
 
 def begin(life: Life) -> BaseProcess:

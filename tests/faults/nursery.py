@@ -2,6 +2,7 @@
 
 import tempfile
 
+import orchestrator.cli.app  # noqa: F401
 import tests.faults.driver  # noqa: F401
 from orchestrator.tracking.places import store_at
 from orchestrator.tracking.writer import client_of
