@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.plan.asks import ArmTally, Ask
-from orchestrator.plan.explain import Attempt
+from orchestrator.plan.explain import Attempt, Whereabouts
 from orchestrator.plan.facts import Finished, Lost, Pack, SlotsAre
 from orchestrator.plan.reuse import Reusable, Wanted
 
@@ -26,6 +26,7 @@ __all__ = [
     "SweepRecord",
     "SweepStatus",
     "Tracker",
+    "Whereabouts",
 ]
 
 SweepStatus = Literal["running", "finished", "interrupted", "cancelled", "failed"]
@@ -51,6 +52,9 @@ class Executor(Protocol):
         A dead worker becomes a `Lost` fact. Nothing a pack does may raise here. Each started pack
         is answered by exactly one `Finished` or `Lost`.
         """
+
+    def whereabouts(self) -> list[Whereabouts]:
+        """Where every started and unanswered pack is now."""
 
     def close(self) -> None:
         """End everything this executor started. Closing twice is harmless."""
@@ -191,6 +195,9 @@ class Tracker(Protocol):
         """The trial becomes a gap of this sweep; others may still work on it, and their result
         would fill the gap.
         """
+
+    def note_whereabouts(self, packs: Sequence[Whereabouts]) -> None:
+        """Note where started packs are now, for whoever looks on; what was noted before goes."""
 
     def members(self) -> list[Member]:
         """Every trial of the open sweep, in order of round, then of recording."""

@@ -1,6 +1,7 @@
 """Looking at sweeps: their records, trials and answers, from the ledger or from MLflow."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,16 @@ from orchestrator.errors import (
     UnknownSweep,
 )
 from orchestrator.plan.expansion import fields_of
-from orchestrator.plan.explain import explain_sweep, explain_trial
+from orchestrator.plan.explain import (
+    Scene,
+    Story,
+    cell_lines,
+    explain_cell,
+    explain_sweep,
+    explain_trial,
+    sweep_lines,
+    trial_lines,
+)
 from orchestrator.ports import (
     Attempt,
     Member,
@@ -108,34 +118,110 @@ def _ending(record: SweepRecord, members: Sequence[Member]) -> tuple[str, ...]:
     return tuple(ending(found_of(spec, record, members, record.status, record.stopped_by)))
 
 
-def explain(sweep: str, trial: str | None = None, place: Place | None = None) -> list[str]:
-    """Why a sweep or one of its trials is where it is, as lines. Raises `UnknownSweep`."""
-    record, members = sweep_and_members(sweep, place)
-    if trial is None:
-        newest = max((member.round for member in members), default=-1)
-        return [
-            f"{record.name} ({record.id}): {record.status}",
-            *explain_sweep([member.state for member in members], newest),
-        ]
+def explain(
+    sweep: str,
+    trial: str | None = None,
+    at: Mapping[str, int] | None = None,
+    place: Place | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Why a sweep, the cells at some of d, n and k, or one trial are where they are.
+
+    As plain values (format 1) and as lines for people. Raises `UnknownSweep`, also for a trial or a
+    place of which the sweep has none.
+    """
+    place = place or Place.chosen()
+    reader = reader_of(place)
+    try:
+        records = reader.sweeps()
+        record = find(records, sweep)
+        scene = _scene(reader, record, records, place)
+        members = reader.members(record.id)
+        head = {
+            "format": 1,
+            "sweep": record.id,
+            "name": record.name,
+            "status": record.status,
+            "stopped_by": record.stopped_by,
+            "source": reader.source,
+        }
+        lines = [f"{record.name} ({record.id}): {record.status}"]
+        if reader.source == "mlflow":
+            lines.append("the ledger cannot be reached; this is what MLflow has: settled trials")
+        if trial is not None:
+            found = explain_trial(scene, *_stories(reader, [_named(members, trial, record)]))
+            return {**head, **found}, [*lines, *trial_lines(found)]
+        if at:
+            cells = [explain_cell(scene, one) for one in _cells(reader, members, at, record)]
+            return {**head, "cells": cells}, [
+                *lines,
+                *(w for one in cells for w in cell_lines(one)),
+            ]
+        rounds = max((one.round for one in members), default=-1) + 1
+        known_rounds = rounds if reader.source == "ledger" else None
+        states = [member.state for member in members]
+        found = explain_sweep(scene, states, known_rounds, reader.losses(record.id))
+        return {**head, **found}, [*lines, *sweep_lines(found)]
+    finally:
+        reader.close()
+
+
+def _scene(reader: Any, record: SweepRecord, records: Sequence[SweepRecord], place: Place) -> Scene:
+    noted, packs = reader.whereabouts(record.id) or (None, [])
+    return Scene(
+        sweep=record.id,
+        status=record.status,
+        now=time.time(),
+        resume=f"phasefront resume {record.id}{place.words}",
+        stopped_by=record.stopped_by,
+        noted=noted,
+        packs=packs,
+        names={one.id: one.name for one in records},
+    )
+
+
+def _named(members: Sequence[Member], trial: str, record: SweepRecord) -> Member:
     named = [member for member in members if member.trial.key.startswith(trial)]
     if len(named) != 1:
         count = "no trial" if not named else f"{len(named)} trials"
         raise UnknownSweep(f"{count} of {record.name} start with {trial!r}; see: phasefront export")
-    return _explain_member(record, named[0], place)
+    return named[0]
 
 
-def _explain_member(record: SweepRecord, member: Member, place: Place | None) -> list[str]:
-    settled = member.settled
-    result = settled.result if settled else None
-    history = attempts(record, member.trial.key, place)
-    outcome = f"{result.outcome}, {dict(result.measures)}" if result else ""
-    reasons = settled.reasons if settled else ()
-    return explain_trial(member.trial, member.state, outcome, reasons, history)
+def _cells(
+    reader: Any, members: Sequence[Member], at: Mapping[str, int], record: SweepRecord
+) -> list[list[Story]]:
+    """The trials of each cell at that place, cells in order of arm, d, k and n."""
+    there: dict[tuple[int, ...], list[Member]] = {}
+    for one in members:
+        point = one.trial.cell.point
+        if all(getattr(point, letter) == value for letter, value in at.items()):
+            there.setdefault((one.arm, point.d, point.k, point.n), []).append(one)
+    if not there:
+        words = ",".join(f"{letter}={value}" for letter, value in at.items())
+        raise UnknownSweep(f"no trial of {record.name} was asked for at {words}")
+    return [
+        _stories(reader, sorted(there[cell], key=lambda one: one.trial.repeat))
+        for cell in sorted(there)
+    ]
+
+
+def _stories(reader: Any, members: Sequence[Member]) -> list[Story]:
+    histories = reader.attempts([member.trial.key for member in members])
+    return [
+        Story(
+            member.trial,
+            member.state,
+            histories[member.trial.key],
+            member.settled.result if member.settled else None,
+            member.settled.reasons if member.settled else (),
+        )
+        for member in members
+    ]
 
 
 def attempts(record: SweepRecord, key: str, place: Place | None = None) -> list[Attempt]:
     """Every attempt at a trial, oldest first."""
-    return list(reader_of(place).attempts(record.id, key))
+    return list(reader_of(place).attempts([key])[key])
 
 
 def find(records: Sequence[SweepRecord], text: str) -> SweepRecord:

@@ -13,9 +13,11 @@ from orchestrator.answer import Answer
 from orchestrator.api.files import artifacts_of, metrics_of
 from orchestrator.api.places import Machine, Place
 from orchestrator.api.reading import find, found_of, reader_of, spec_of
+from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.errors import (
     Interrupted,
     PhasefrontError,
+    PluginError,
     RequestError,
     Unreachable,
 )
@@ -29,6 +31,9 @@ from orchestrator.spec import ExperimentSpec, load
 from orchestrator.sweep import Progress, Sweep
 
 log = logging.getLogger(__name__)
+
+NOTE_S = 2.0
+"""Seconds between two notes of where packs are, for `explain`; each is a commit of the ledger."""
 
 PUBLISH_S = 5.0
 """Seconds between figures of a running sweep in MLflow; each is a commit of the ledger."""
@@ -68,25 +73,28 @@ def run(
         # A cluster elsewhere can refuse and GPUs can be missing, so they are asked for before the
         # ledger hears of the sweep; a Ray of our own on CPUs only takes seconds to start, so the
         # store and the ledger are asked first.
+        checkpoints = _checkpoints(spec, place)
         may_refuse = machine.address or spec.resources.gpus
-        executor = _executor(machine, spec, plugins) if may_refuse else None
+        executor = _executor(machine, spec, plugins, checkpoints) if may_refuse else None
         if executor:
             stack.callback(executor.close)
         tracker = open_tracker(place.store, place.ledger)
         record = tracker.open(_record(spec, source, plugins))
         try:
+            _make(checkpoints)
             reusable = tracker.reusable(wanted(spec), spec.seed)
-            executor = executor or _executor(machine, spec, plugins)
+            executor = executor or _executor(machine, spec, plugins, checkpoints)
             stack.callback(executor.close)
             sweep = Sweep(
                 spec,
                 tracker=tracker,
                 executor=executor,
                 proposer=proposer_for(spec, reusable),
-                watch=_publishing(tracker, watch),
+                watch=_looking_after(tracker, executor, checkpoints, watch),
                 interrupted=interrupted,
             )
             found = _answer(sweep, tracker, executor, record)
+            _tidy(tracker, checkpoints)
         except BaseException as error:
             if isinstance(error, Interrupted | KeyboardInterrupt | Unreachable):
                 error.add_note(f"go on with: phasefront resume {spec.id}{place.words}")
@@ -171,15 +179,44 @@ def _give_up(tracker: Tracker, executor: Executor | None, error: BaseException) 
 
 
 def _executor(
-    machine: Machine, spec: ExperimentSpec, plugins: Sequence[tuple[str, str]]
+    machine: Machine,
+    spec: ExperimentSpec,
+    plugins: Sequence[tuple[str, str]],
+    checkpoints: Checkpoints | None,
 ) -> Executor:
     if machine.in_process:
         from orchestrator.engine import InlineExecutor
 
-        return InlineExecutor()
+        return InlineExecutor(checkpoints)
     from orchestrator.engine import RayExecutor
 
-    return RayExecutor(machine.address, machine.slots, spec.resources.gpus, plugins)
+    return RayExecutor(machine.address, machine.slots, spec.resources.gpus, plugins, checkpoints)
+
+
+def _checkpoints(spec: ExperimentSpec, place: Place) -> Checkpoints | None:
+    """Where trials of this sweep save where they stand, if any of its learners does that."""
+    from orchestrator.tracking import store_at
+
+    folder = store_at(place.store).checkpoints
+    if folder is None or not any(arm.learner.resumable for arm in spec.arms):
+        return None
+    return Checkpoints(folder)
+
+
+def _make(checkpoints: Checkpoints | None) -> None:
+    try:
+        if checkpoints:
+            checkpoints.make()
+    except OSError as error:
+        log.warning("long trials cannot save where they stand: %s", error)
+
+
+def _tidy(tracker: Tracker, checkpoints: Checkpoints | None) -> None:
+    """Forget the checkpoints of trials that need them no more."""
+    for key in checkpoints.keys() if checkpoints else ():
+        with suppress(PluginError):  # another sweep's trial, of a plug-in that is not known here
+            if checkpoints and tracker.settled([key]):
+                checkpoints.forget([key])
 
 
 def _record(spec: ExperimentSpec, source: str, plugins: Sequence[tuple[str, str]]) -> SweepRecord:
@@ -194,14 +231,24 @@ def _record(spec: ExperimentSpec, source: str, plugins: Sequence[tuple[str, str]
     )
 
 
-def _publishing(tracker: Tracker, watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    published = float("-inf")
+def _looking_after(
+    tracker: Tracker,
+    executor: Executor,
+    checkpoints: Checkpoints | None,
+    watch: Callable[[Progress], None],
+) -> Callable[[Progress], None]:
+    """What is done now and then while a sweep runs: tell people, and tidy up."""
+    published = noted = float("-inf")
 
-    def both(progress: Progress) -> None:
-        nonlocal published
+    def all_of_it(progress: Progress) -> None:
+        nonlocal published, noted
         watch(progress)
+        if time.monotonic() - noted > NOTE_S:
+            tracker.note_whereabouts(executor.whereabouts())
+            noted = time.monotonic()
         if progress.running and time.monotonic() - published < PUBLISH_S:
             return  # the last word, with nothing running, is always told
+        _tidy(tracker, checkpoints)
         published = time.monotonic()
         tracker.publish(
             {
@@ -212,4 +259,4 @@ def _publishing(tracker: Tracker, watch: Callable[[Progress], None]) -> Callable
             {},
         )
 
-    return both
+    return all_of_it

@@ -14,6 +14,7 @@ from rich.console import Console
 from orchestrator import api
 from orchestrator.answer import Answer, as_json
 from orchestrator.cli import laws, tables
+from orchestrator.cli.letters import point
 from orchestrator.cli.live import Live
 from orchestrator.cli.serving import served
 from orchestrator.cli.signals import Signals
@@ -266,15 +267,21 @@ def _write(path: Path, content: bytes) -> None:
 def explain(
     sweep: SweepName,
     trial: Annotated[str | None, typer.Argument(help="a trial's key or a prefix of it")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="the cells at d=20,n=100,k=1, or at some of these")
+    ] = None,
     store: Store = None,
     ledger: Ledger = None,
     shown: Shown = Format.TABLE,
 ) -> None:
-    """Why a trial is done, cached, waiting, running or lost."""
+    """Why a sweep's trials, a cell's, or one trial are done, cached, waiting, running or lost."""
+    if trial is not None and at is not None:
+        raise RequestError("give a trial or --at, not both: a trial has one place")
     api.load_plugins()
-    lines = api.explain(sweep, trial, api.Place.chosen(store, ledger))
+    letters = point(at) if at is not None else None
+    found, lines = api.explain(sweep, trial, letters, api.Place.chosen(store, ledger))
     if shown is Format.JSON:
-        _json({"format": 1, "lines": lines})
+        _json(found)
         return
     for line in lines:
         out.print(line, soft_wrap=True, markup=False)

@@ -3,7 +3,9 @@
 import time
 from collections import OrderedDict
 
-from orchestrator.engine.receipt import fact_of, train
+from orchestrator.domain.checkpoints import Checkpoints
+from orchestrator.engine.receipt import fact_of, keys_of, place, train
+from orchestrator.plan.explain import Whereabouts
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
 
 
@@ -14,7 +16,8 @@ class InlineExecutor:
     stopped while it runs: that is what workers are for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self._checkpoints = checkpoints
         self._queue: OrderedDict[str, Pack] = OrderedDict()
         self._facts: list[Finished | Lost | SlotsAre] = []
 
@@ -41,12 +44,20 @@ class InlineExecutor:
         facts, self._facts = self._facts, []
         return facts
 
+    def whereabouts(self) -> list[Whereabouts]:
+        """The next pack as if it had begun: nobody asks while one is trained."""
+        now = time.time()
+        return [
+            Whereabouts(pack.id, keys_of(pack), place(), None if behind else now)
+            for behind, pack in enumerate(self._queue.values())
+        ]
+
     def close(self) -> None:
         """Forget what is queued."""
         self._queue.clear()
         self._facts.clear()
 
     def _run(self, pack: Pack) -> None:
-        receipt = train(pack.trials, pack.gpus)
+        receipt = train(pack.trials, pack.gpus, self._checkpoints)
         del self._queue[pack.id]  # only now, so that a pack cut short by Ctrl-C stays queued
         self._facts.append(fact_of(pack, receipt))

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.engine.fit import refuse_missing_gpus, slots_that_fit
 from orchestrator.engine.quiet import refuse_a_second
+from orchestrator.engine.receipt import keys_of
 from orchestrator.engine.verdict import cause_of, failed_to_load
 from orchestrator.errors import ClusterUnreachable, PluginError
+from orchestrator.plan.explain import Whereabouts
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
 from orchestrator.plan.leases import Lease
 
@@ -32,6 +35,7 @@ class RayExecutor:
     `slots` defaults to one per CPU core, or to as many shares of `gpus` as there are, and is capped
     by what the machines hold. `plugins` are names and sources, loaded by every slot. A slot that
     gives no sign of life for `lease_s` is ended, and so is one whose pack is past its deadline.
+    `checkpoints` are where workers save what a resumable learner has done.
 
     Raises `RequestError` when no machine has the GPUs of one slot, `ClusterUnreachable` when the
     cluster does not answer or refuses the token. It does not wait for the first slot; `wait` does.
@@ -43,6 +47,7 @@ class RayExecutor:
         slots: int | None = None,
         gpus: float = 0.0,
         plugins: Sequence[tuple[str, str]] = (),
+        checkpoints: Checkpoints | None = None,
         *,
         lease_s: float = 60.0,
         pulse_s: float = 2.0,
@@ -63,7 +68,7 @@ class RayExecutor:
             where = f"the cluster at {address}" if address else "this machine"
             self._wanted = slots_that_fit(slots, gpus, _nodes(), where)
             self._class = _slot_class(gpus, bool(address))
-            self._plugins = list(plugins)
+            self._given = (list(plugins), checkpoints)
             self._count = self._wanted
             self._heard = self._looked = time.monotonic()
             self._start_slots()
@@ -106,6 +111,11 @@ class RayExecutor:
                 facts, self._facts = self._facts, []
                 return facts
             self._doze(min(left, _GLANCE_S))
+
+    def whereabouts(self) -> list[Whereabouts]:
+        """See `ports.Executor`."""
+        handed = [one for slot in self._slots for one in slot.whereabouts()]
+        return [*handed, *(Whereabouts(pack.id, keys_of(pack)) for pack in self._queue)]
 
     def close(self) -> None:
         """End every actor, and an embedded Ray with all its processes."""
@@ -176,7 +186,7 @@ class RayExecutor:
 
         while len(self._slots) < self._wanted and time.monotonic() >= self._next_start:
             self._slots.append(
-                Slot(self._class.remote(self._plugins), Lease(self._lease_s), self._pulse_s)
+                Slot(self._class.remote(*self._given), Lease(self._lease_s), self._pulse_s)
             )
 
     def _assign(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.trial import Result, Trial
@@ -21,26 +22,46 @@ from orchestrator.plan.facts import Finished, Lost, Pack, Reason
 
 Receipt = dict[str, Any]
 
+_KEYS_TOLD = 128  # packs of trials that take their time hold at most 64
+
 
 def request_of(pack: Pack) -> dict[str, Any]:
-    """What a worker has to know of a pack, as plain values."""
+    """What a worker has to know of a pack, as plain values; each cell is described once.
+
+    `trials` are (place of the cell, repeat, seed).
+    """
+    places: dict[int, int] = {}
+    cells: list[dict[str, Any]] = []
+    for trial in pack.trials:
+        if id(trial.cell) not in places:
+            places[id(trial.cell)] = len(cells)
+            cells.append(trial.as_json())
+    trials = [(places[id(trial.cell)], trial.repeat, trial.seed) for trial in pack.trials]
     return {
         "id": pack.id,
         "gpus": pack.gpus,
-        "trials": [trial.as_json() for trial in pack.trials],
+        "deadline_s": pack.deadline_s,
+        "cells": cells,
+        "trials": trials,
     }
 
 
-def work_off(request: Mapping[str, Any]) -> Receipt:
+def trials_of(request: Mapping[str, Any]) -> list[Trial]:
+    """The trials of a request. Raises `PluginError` when a plug-in is not known here."""
+    cells = [Trial.from_json(value).cell for value in request["cells"]]
+    return [Trial(cells[place], repeat, seed) for place, repeat, seed in request["trials"]]
+
+
+def work_off(request: Mapping[str, Any], checkpoints: Checkpoints | None = None) -> Receipt:
     """Train a requested pack in this process and give its receipt; see `train`."""
     try:
-        trials = [Trial.from_json(value) for value in request["trials"]]
+        trials = trials_of(request)
     except Exception as error:
         return _failed(error)
-    return train(trials, request["gpus"])
+    return train(trials, request["gpus"], checkpoints)
 
 
-def train(trials: Sequence[Trial], gpus: float) -> Receipt:
+def train(trials: Sequence[Trial], gpus: float, checkpoints: Checkpoints | None = None) -> Receipt:
     """Train trials in this process with one torch thread and give their receipt.
 
     One thread because the order of a reduction, and with it the last bits, follows the number of
@@ -51,14 +72,16 @@ def train(trials: Sequence[Trial], gpus: float) -> Receipt:
     started = time.perf_counter()
     try:
         at("pack.train.before")
-        results = run_pack(trials, "cuda" if gpus and torch.cuda.is_available() else "cpu")
+        device = "cuda" if gpus and torch.cuda.is_available() else "cpu"
+        results = run_pack(trials, device, checkpoints)
         at("pack.train.after")
     except (Exception, SystemExit) as error:
         return _failed(error)
     finally:
         torch.set_num_threads(threads)
+    elapsed_s = time.perf_counter() - started
     return {
-        "seconds": time.perf_counter() - started,
+        "seconds": max(elapsed_s, sum(one.seconds for one in results)),  # as if never cut short
         "where": place(),
         "results": [(str(one.outcome), dict(one.measures), one.seconds) for one in results],
     }
@@ -73,6 +96,11 @@ def fact_of(pack: Pack, receipt: Receipt) -> Finished | Lost:
         for trial, (outcome, measures, seconds) in zip(pack.trials, receipt["results"], strict=True)
     )
     return Finished(pack.id, results, receipt["seconds"], receipt["where"])
+
+
+def keys_of(pack: Pack) -> tuple[str, ...]:
+    """The keys of a pack's trials, for people; of those that are over in no time not all."""
+    return tuple(trial.key for trial in pack.trials[:_KEYS_TOLD])
 
 
 def place() -> str:

@@ -6,13 +6,16 @@ worker that was cut off blocked for more than 500 s.
 
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import ray
 
-from orchestrator.engine.receipt import Receipt, fact_of, request_of
+from orchestrator.engine.receipt import Receipt, fact_of, keys_of, place, request_of
 from orchestrator.engine.verdict import may_be_alive, reason_of_death, words_of
+from orchestrator.plan.explain import Whereabouts
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason
 from orchestrator.plan.leases import Lease
 
@@ -54,6 +57,7 @@ class Slot:
     _yielding: tuple[Handed, Any] | None = None
     _question: Any = None
     _asked_at: float = 0.0
+    _process: psutil.Process | None = None  # where it is of this driver's own tree
 
     def __post_init__(self) -> None:
         self._ask("hello", self.born)
@@ -90,16 +94,31 @@ class Slot:
 
     def stop(self, pack_id: str) -> list[Finished | Lost]:
         """End one pack: by ending the actor if it trains it, by leaving it out if it is queued."""
-        for place, handed in enumerate(self.queue):
+        for behind, handed in enumerate(self.queue):
             if handed.pack.id != pack_id or handed.stopped:
                 continue
             handed.stopped = True
-            if place:
+            if behind:
                 self.actor.drop.remote(pack_id)
             else:
                 self.end()
             return [Lost(pack_id, Reason.TIMED_OUT, "stopped", self.at)]
         return []
+
+    def whereabouts(self) -> list[Whereabouts]:
+        """Where the packs handed to this slot are."""
+        monotonic = time.monotonic()
+        epoch = time.time() - monotonic  # what to add to the monotonic clock's times
+        lease = epoch + self.lease.ends(monotonic)
+        found = []
+        for behind, handed in enumerate(one for one in self.queue if not one.stopped):
+            began = handed.since if not behind and self.up else None
+            since = None if began is None else epoch + began
+            deadline = None if since is None else since + handed.pack.deadline_s
+            found.append(
+                Whereabouts(handed.pack.id, keys_of(handed.pack), self.at, since, deadline, lease)
+            )
+        return found
 
     def give_back(self) -> bool:
         """Ask for the pack that waits behind another, because some other slot idles.
@@ -112,7 +131,13 @@ class Slot:
         return self._yielding is not None
 
     def end(self) -> None:
-        """End the actor's process, whatever it is doing; `finally` clauses do not run."""
+        """End the actor's process, whatever it is doing; `finally` clauses do not run.
+
+        Ray needs 5 s for a process that is suspended, so where it is ours it is killed as well.
+        """
+        if self._process is not None:
+            with suppress(psutil.Error):
+                self._process.kill()
         ray.kill(self.actor, no_restart=True)
         self.dead = self.dead or _Ended()
 
@@ -128,11 +153,18 @@ class Slot:
         rest = [handed for handed in self.queue if not handed.stopped]
         if rest and rest[0] is self.queue[0] and not blameless:
             blamed = rest.pop(0)
-            reason = reason_of_death(self.dead)
-            facts.append(Lost(blamed.pack.id, reason, words_of(self.dead), self.at))
+            facts.append(Lost(blamed.pack.id, *self._blame(blamed), self.at))
         self.queue.clear()
         self.end()  # a death that was only reported must not leave a second copy at work
         return facts, [*self.returned, *(handed.pack for handed in rest)]
+
+    def _blame(self, handed: Handed) -> tuple[Reason, str]:
+        """Why the pack at the head is lost; a worker ends by itself where this driver was late."""
+        assert self.dead is not None
+        limit_s = handed.pack.deadline_s
+        if handed.since is not None and time.monotonic() - handed.since > limit_s:
+            return Reason.TIMED_OUT, f"past its deadline of {limit_s:g} s"
+        return reason_of_death(self.dead), words_of(self.dead)
 
     def _harvest(self) -> list[Finished | Lost]:
         facts: list[Finished | Lost] = []
@@ -176,7 +208,8 @@ class Slot:
                 self._complain(error)
             else:
                 self.lease.heard()
-                self.at = self.at or answer["at"]
+                if not self.up:
+                    self.at, self._process = answer["at"], _own(answer["at"])
 
     def _hear_yielded(self) -> None:
         if self._yielding is None or not _is_ready(self._yielding[1]):
@@ -220,6 +253,17 @@ class Slot:
 
 class _Ended(Exception):
     """Ended by the driver itself; nobody is to blame."""
+
+
+def _own(at: str) -> psutil.Process | None:
+    """The process at a place, if this one or one that it started has started it."""
+    host, _, pid = at.rpartition("/")
+    if host != place().rpartition("/")[0]:
+        return None
+    with suppress(psutil.Error):
+        process = psutil.Process(int(pid))
+        return process if psutil.Process() in process.parents() else None
+    return None
 
 
 def _is_ready(reference: Any) -> bool:

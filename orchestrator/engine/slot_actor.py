@@ -1,15 +1,19 @@
 """The worker's side of a slot: one Ray actor that trains one pack after another."""
 
+import faulthandler
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.domain.plugin import load_entry_points, load_source
 from orchestrator.engine.receipt import Receipt, place, work_off
 from orchestrator.failpoints import at
 
+_FUSE_S = 1.0  # past the deadline; the driver, which looks twice a second, comes first
 _RECEIPTS_KEPT = 4  # a slot is never asked for more than the packs that it was handed: two
 
 
@@ -17,14 +21,18 @@ class SlotActor:
     """Trains in the thread of group `train`; answers for itself in that of group `pulse`.
 
     A pack that holds the interpreter's lock, or a process that is stopped, leaves the pulse
-    unanswered, which is what the driver listens for.
+    unanswered, which is what the driver listens for. A driver that is busy or cut off kills nobody,
+    so a pack past its deadline ends the process by itself, soon after the driver should have.
     """
 
-    def __init__(self, plugins: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, plugins: Sequence[tuple[str, str]], checkpoints: Checkpoints | None = None
+    ) -> None:
         at("slot.start.before")
         load_entry_points()
         for name, source in plugins:
             load_source(name, source)
+        self._checkpoints = checkpoints
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
         self._lock = threading.Lock()
         self._training = ""
@@ -38,7 +46,8 @@ class SlotActor:
                 self._dropped.remove(request["id"])
                 return {}
             self._training = request["id"]
-        receipt = work_off(request)
+        with _fuse(request["deadline_s"] + _FUSE_S):
+            receipt = work_off(request, self._checkpoints)
         self._receipts[request["id"]] = receipt
         while len(self._receipts) > _RECEIPTS_KEPT:
             self._receipts.popitem(last=False)
@@ -65,6 +74,20 @@ class SlotActor:
                 return False
             self._dropped.add(pack_id)
             return True
+
+
+@contextmanager
+def _fuse(seconds: float) -> Iterator[None]:
+    """End the process unless the block ends in time, even where it holds the interpreter's lock.
+
+    Of Python's own timers only the fault handler's needs no lock: a thread of C counts for it.
+    """
+    with open(os.devnull, "w") as nowhere:  # instead of the traces of threads on standard error
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 _GROUP_OF = {

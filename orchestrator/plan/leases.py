@@ -31,6 +31,10 @@ class Lease:
         """Messages to the worker are lost; it may be alive."""
         self.is_cut_off = True
 
+    def ends(self, now: float) -> float:
+        """When it lapses unless a sign of life comes before."""
+        return self.seconds + (now if self.unheard_since is None else self.unheard_since)
+
     def verdict(
         self, now: float, began: float | None = None, limit_s: float = 0.0
     ) -> tuple[Reason, str] | None:

@@ -11,6 +11,7 @@ from orchestrator.tracking.export import table_of, trials_table
 from orchestrator.tracking.from_mlflow import rebuild
 from orchestrator.tracking.memory import MemoryTracker
 from orchestrator.tracking.memory_tables import Memory
+from orchestrator.tracking.places import store_at
 from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.tracker import open_tracker
 from orchestrator.tracking.ui import ui_command
@@ -21,6 +22,7 @@ __all__ = [
     "Reader",
     "open_tracker",
     "rebuild",
+    "store_at",
     "table_of",
     "trials_table",
     "ui_command",

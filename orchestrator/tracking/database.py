@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
@@ -54,6 +64,15 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is a file; otherwise it is PostgreSQL."""
         return self.path is not None
+
+    @property
+    def _schema(self) -> str | None:
+        return None if self.is_sqlite else POSTGRES_SCHEMA
+
+    def has(self, table: Table) -> bool:
+        """Whether this ledger has a table that older versions lack."""
+        with self.reading() as connection:
+            return bool(inspect(connection).has_table(table.name, schema=self._schema))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -118,9 +137,7 @@ class Database:
 
     def _version(self, connection: Connection) -> int | None:
         """The schema's version; None for an empty database. Refuses one of something else."""
-        tables = inspect(connection).get_table_names(
-            schema=None if self.is_sqlite else POSTGRES_SCHEMA
-        )
+        tables = inspect(connection).get_table_names(schema=self._schema)
         if "ledger_schema" in tables:
             versions = connection.execute(select(ledger_schema.c.version)).scalars().all()
             return max(versions, default=-1)

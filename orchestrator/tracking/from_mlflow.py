@@ -22,7 +22,7 @@ from orchestrator.domain.target import Target
 from orchestrator.domain.trial import Cell, Result, Trial
 from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
 from orchestrator.plan.reuse import Reusable
-from orchestrator.ports import Attempt, Member, Settled, SweepRecord
+from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabouts
 from orchestrator.tracking import names, outbox, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import lock_for
@@ -81,9 +81,17 @@ class MirrorReader:
         documents = self._documents(self._parent(sweep).id)
         return rows.reusable_of(documents.get(names.REUSABLE, "[]"))
 
-    def attempts(self, sweep: str, key: str) -> list[Attempt]:
+    def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """MLflow is not told of attempts that gave no result."""
+        return {key: [] for key in keys}
+
+    def losses(self, sweep: str) -> list[tuple[str, int, int]]:
+        """Nor of these."""
         return []
+
+    def whereabouts(self, sweep: str) -> tuple[float, list[Whereabouts]] | None:
+        """Nor of these."""
+        return None
 
     def lag(self, sweep: str) -> int:
         """Nothing here knows what MLflow has not been told."""

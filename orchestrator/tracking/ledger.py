@@ -24,7 +24,14 @@ from orchestrator.failpoints import at
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.plan.reuse import reusable as reusable_among
-from orchestrator.ports import Member, Settled, StoppedBy, SweepRecord, SweepStatus
+from orchestrator.ports import (
+    Member,
+    Settled,
+    StoppedBy,
+    SweepRecord,
+    SweepStatus,
+    Whereabouts,
+)
 from orchestrator.tracking import fence, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import Lock, lock_for
@@ -215,13 +222,19 @@ class Ledger:
     def give_up(self, key: str, reasons: Sequence[str]) -> None:
         """See `Tracker.give_up`. A trial that was settled meanwhile stays as it is."""
         with self._writing("give_up") as connection:
-            state, newest = queries.states(connection, [key])[key]
+            state, _ = queries.states(connection, [key])[key]
             if state == "open" and not queries.given_up(connection, self._sweep, [key]):
-                attempt = self._begun.get(key, newest)
+                own = self._begun.get(key)  # none where the charges are those of a driver before
+                attempt = own or queries.newest_attempt(connection, self._sweep, key)
                 gap = rows.gap_row(self._sweep, key, attempt, self._clock(), reasons)
                 writes.give_up(connection, gap)
         self._begun.pop(key, None)
         self._wake()
+
+    def note_whereabouts(self, packs: Sequence[Whereabouts]) -> None:
+        """See `Tracker.note_whereabouts`."""
+        with self._writing("publish") as connection:
+            writes.note_whereabouts(connection, self._sweep, packs, self._clock())
 
     def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
         """See `Tracker.publish`. Metrics that are not finite, or have not changed, are left out."""

@@ -22,6 +22,7 @@ from orchestrator.ports import (
     StoppedBy,
     SweepRecord,
     SweepStatus,
+    Whereabouts,
 )
 from orchestrator.tracking import fence
 from orchestrator.tracking.memory_tables import Memory, MemorySweep, Queued
@@ -154,7 +155,12 @@ class MemoryTracker:
         memory, sweep = self.memory, self.sweep
         with self._writing("give_up"):
             if not self.settled([key]):
-                newest = self._begun.get(key, len(memory.attempts.get(key, ())))
+                mine = [
+                    one.attempt
+                    for one in memory.attempts.get(key, ())
+                    if one.sweep == sweep.record.id
+                ]
+                newest = max(mine, default=0)
                 gap = Settled(memory.trials[key], None, newest, tuple(reasons))
                 memory.put(sweep.gaps, key, gap)
                 self._end(key, newest, "given up")
@@ -165,6 +171,10 @@ class MemoryTracker:
         """See `Tracker.members`."""
         ordered = sorted(self.sweep.members.items(), key=lambda item: item[1][1])
         return [self._member(key, *place) for key, place in ordered]
+
+    def note_whereabouts(self, packs: Sequence[Whereabouts]) -> None:
+        """See `Tracker.note_whereabouts`."""
+        self.sweep.whereabouts = list(packs)
 
     def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
         """See `Tracker.publish`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from orchestrator.domain.trial import Trial
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable
-from orchestrator.ports import Attempt, Settled, SweepRecord
+from orchestrator.ports import Attempt, Settled, SweepRecord, Whereabouts
 
 if TYPE_CHECKING:
     from orchestrator.tracking.memory import MemoryTracker
@@ -25,6 +25,7 @@ class MemorySweep:
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     reusable: list[Reusable] | None = None
+    whereabouts: list[Whereabouts] = field(default_factory=list)
 
 
 class Queued(NamedTuple):

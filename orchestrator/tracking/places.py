@@ -1,6 +1,7 @@
 """Where things are kept: from what a person typed to the store's and the ledger's addresses."""
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,17 @@ class Store:
     def artifacts(self) -> str | None:
         """Where new experiments keep artifacts; None leaves it to the server."""
         return None if self.folder is None else (self.folder / "artifacts").as_uri()
+
+    @property
+    def checkpoints(self) -> Path | None:
+        """Where long trials save where they stand; None where workers share no folder.
+
+        Experiments' own folders beside it begin with a letter or digit.
+        """
+        named = os.environ.get("PHASEFRONT_CHECKPOINTS")
+        if named:
+            return Path(named).expanduser().resolve()
+        return None if self.folder is None else self.folder / "artifacts" / ".checkpoints"
 
 
 def store_at(text: str) -> Store:

@@ -10,8 +10,7 @@ from orchestrator.domain.point import Point
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabouts
-from orchestrator.tracking import rows
-from orchestrator.tracking.rows import Decoder, sweep_of
+from orchestrator.tracking.rows import Decoder, packs_of, sweep_of
 from orchestrator.tracking.schema import (
     attempts,
     cells,
@@ -202,7 +201,13 @@ def whereabouts_of(connection: Connection, sweep: str) -> tuple[float, list[Wher
     """Where the sweep's packs were when that was last noted, and when."""
     query = select(whereabouts).where(whereabouts.c.sweep == sweep)
     row = connection.execute(query).one_or_none()
-    return None if row is None else (row.noted, rows.whereabouts_of(row))
+    return None if row is None else (row.noted, packs_of(row))
+
+
+def newest_attempt(connection: Connection, sweep: str, key: str) -> int:
+    """The number of the sweep's own newest attempt at a trial; 0 where it has made none."""
+    own = (attempts.c.sweep == sweep, attempts.c.key == key)
+    return connection.execute(select(func.max(attempts.c.attempt)).where(*own)).scalar() or 0
 
 
 def heard_of(connection: Connection, sweep: str, kind: str, keys: Sequence[str]) -> set[str]:

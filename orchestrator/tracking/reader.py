@@ -10,13 +10,14 @@ from typing import Literal
 from orchestrator.domain.plugin import load_source
 from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
 from orchestrator.plan.reuse import Reusable, Wanted, reusable
-from orchestrator.ports import Attempt, Member, SweepRecord
-from orchestrator.tracking import queries
+from orchestrator.ports import Attempt, Member, SweepRecord, Whereabouts
+from orchestrator.tracking import queries, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.from_mlflow import MirrorReader
 from orchestrator.tracking.locks import is_held
 from orchestrator.tracking.places import ledger_at, store_at
 from orchestrator.tracking.rows import Decoder
+from orchestrator.tracking.schema import whereabouts
 
 
 class Reader:
@@ -58,9 +59,17 @@ class Reader:
                 load_source(name, source)
             return self._reads.members(sweep)
 
-    def attempts(self, sweep: str, key: str) -> list[Attempt]:
-        """Every attempt at a trial, oldest first; other sweeps' attempts at it are among them."""
-        return self._reads.attempts(sweep, key)
+    def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
+        """Every attempt at those trials, oldest first, whichever sweep made it."""
+        return self._reads.attempts(keys)
+
+    def losses(self, sweep: str) -> list[tuple[str, int, int]]:
+        """How the sweep's attempts that gave no result ended: reason, their number, charges."""
+        return self._reads.losses(sweep)
+
+    def whereabouts(self, sweep: str) -> tuple[float, list[Whereabouts]] | None:
+        """When a sweep's driver last noted where its packs are, and that; None without a driver."""
+        return self._reads.whereabouts(sweep)
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
         """Trials with a result that a sweep of these arms may ask for; MLflow is not asked."""
@@ -97,15 +106,35 @@ class LedgerReader:
         return self._as_it_stands(record)
 
     def members(self, sweep: str) -> list[Member]:
-        """See `Reader.members`. Raises `PluginError` when a plug-in is not known here."""
+        """See `Reader.members`. Raises `PluginError` when a plug-in is not known here.
+
+        What a driver that is gone left running is waiting.
+        """
         with self._database.reading() as connection:
             rows = queries.member_rows(connection, sweep)
-            return [queries.member_of(row, self._decoder) for row in rows]
+            found = [queries.member_of(row, self._decoder) for row in rows]
+        if any(one.state == "running" for one in found) and not is_held(self._database, sweep):
+            return [
+                replace(one, state="waiting") if one.state == "running" else one for one in found
+            ]
+        return found
 
-    def attempts(self, sweep: str, key: str) -> list[Attempt]:
+    def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """See `Reader.attempts`."""
         with self._database.reading() as connection:
-            return queries.attempts_at(connection, key)
+            return queries.attempts_at(connection, keys)
+
+    def losses(self, sweep: str) -> list[tuple[str, int, int]]:
+        """See `Reader.losses`."""
+        with self._database.reading() as connection:
+            return queries.losses(connection, sweep, writes.NO_LOSS)
+
+    def whereabouts(self, sweep: str) -> tuple[float, list[Whereabouts]] | None:
+        """See `Reader.whereabouts`. A ledger of an older version has no such notes."""
+        if not self._database.has(whereabouts) or not is_held(self._database, sweep):
+            return None
+        with self._database.reading() as connection:
+            return queries.whereabouts_of(connection, sweep)
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
         """See `Reader.reusable`."""

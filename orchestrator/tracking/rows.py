@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,7 @@ from orchestrator.domain.trial import KEY_FORMAT, Cell, Result, Trial
 from orchestrator.errors import LedgerDamaged
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable
-from orchestrator.ports import Settled, SweepRecord
+from orchestrator.ports import Settled, SweepRecord, Whereabouts
 
 
 def cell_row(cell: Cell) -> dict[str, Any]:
@@ -240,6 +241,17 @@ def reusable_of(text: str) -> list[Reusable]:
         Reusable(one["arm"], Point(**one["point"]), tuple(one["repeats"]), one["tuned"])
         for one in json.loads(text)
     ]
+
+
+def whereabouts_row(sweep: str, packs: Sequence[Whereabouts], noted: float) -> dict[str, Any]:
+    """Where packs are, as a row of `whereabouts`."""
+    text = canonical_json([asdict(pack) for pack in packs])
+    return {"sweep": sweep, "noted": noted, "packs": text}
+
+
+def packs_of(row: Row[Any]) -> list[Whereabouts]:
+    """The inverse."""
+    return [Whereabouts(**{**pack, "keys": tuple(pack["keys"])}) for pack in json.loads(row.packs)]
 
 
 def sweep_row(record: SweepRecord) -> dict[str, Any]:

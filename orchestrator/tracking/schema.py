@@ -1,4 +1,4 @@
-"""The ledger's tables. One schema for SQLite and PostgreSQL; version 2.
+"""The ledger's tables. One schema for SQLite and PostgreSQL; version 3.
 
 A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member, and so is its
 giving up: a result is everybody's, a gap is of the sweep that could not fill it. What the outbox
@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when a table changes. An older ledger gets what it lacks (`ADDED`) when a sweep is next
 opened in it; one of a later version is refused and left untouched."""
 
@@ -201,5 +201,13 @@ drivers = Table(
     Column("since", Double, nullable=False),
 )
 
-ADDED = {2: (reusable,)}
+whereabouts = Table(  # where a driver's packs are, for whoever looks on; nothing depends on it
+    "whereabouts",
+    metadata,
+    Column("sweep", String(64), ForeignKey("sweeps.id"), primary_key=True),
+    Column("noted", Double, nullable=False),
+    Column("packs", Text, nullable=False),  # JSON, see `rows.whereabouts_row`
+)
+
+ADDED = {2: (reusable,), 3: (whereabouts,)}
 """Tables by the version that brought them; version 1 had all the others."""

@@ -6,6 +6,7 @@ Statements over many rows are sent once with all their rows. `now` is seconds si
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -25,7 +26,7 @@ from sqlalchemy.dialects import postgresql
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Trial
 from orchestrator.plan.reuse import Reusable
-from orchestrator.ports import SweepRecord
+from orchestrator.ports import SweepRecord, Whereabouts
 from orchestrator.tracking import names, queries, rows
 from orchestrator.tracking.schema import (
     artifacts,
@@ -40,6 +41,7 @@ from orchestrator.tracking.schema import (
     reusable,
     sweeps,
     trials,
+    whereabouts,
 )
 from orchestrator.tracking.statements import Bulk, among
 
@@ -48,6 +50,9 @@ SUPERSEDED = "superseded by a newer attempt"
 TOO_LATE = "settled by another attempt"
 DRIVER_ENDED = "interrupted"
 GIVEN_UP = "given up"
+
+NO_LOSS = (COMMITTED, SUPERSEDED, TOO_LATE)
+"""How an attempt ends beside which another brought the result, or that brought it itself."""
 
 _SETTLED_COLUMNS = (
     *("state", "attempt", "outcome", "measures", "seconds", "settled"),
@@ -78,17 +83,17 @@ _END_ATTEMPT = Bulk(
     .values({name: bindparam(f"new_{name}") for name in ("ended", "reason", "charge", "place")})
 )
 
-_ADD = {  # SQLite reads PostgreSQL's words
-    table: Bulk(postgresql.insert(table).on_conflict_do_nothing())
-    for table in (builds, cells, trials, members)
-}
-
 
 def add_new(connection: Connection, table: Table, new: Sequence[Mapping[str, Any]]) -> None:
     """Insert those rows whose primary key is not there yet."""
     # In order of their keys: two that insert the same rows must not wait for each other.
     by_key = itemgetter(*(column.name for column in table.primary_key))
-    _ADD[table].run(connection, sorted(new, key=by_key))
+    _adding(table).run(connection, sorted(new, key=by_key))
+
+
+@cache
+def _adding(table: Table) -> Bulk:
+    return Bulk(postgresql.insert(table).on_conflict_do_nothing())  # which SQLite reads as well
 
 
 def enter(connection: Connection, record: SweepRecord, now: float) -> int:
@@ -276,6 +281,14 @@ def keep_figures(
         connection.execute(delete(figures).where(figures.c.sweep == sweep, figures.c.name == name))
         row = {"sweep": sweep, "name": name, "value": value, "published": at}
         connection.execute(insert(figures).values(**row))
+
+
+def note_whereabouts(
+    connection: Connection, sweep: str, packs: Sequence[Whereabouts], now: float
+) -> None:
+    """Replace what was noted of where the sweep's packs are."""
+    connection.execute(delete(whereabouts).where(whereabouts.c.sweep == sweep))
+    connection.execute(insert(whereabouts).values(rows.whereabouts_row(sweep, packs, now)))
 
 
 def put_artifact(connection: Connection, sweep: str, path: str, content: bytes, now: float) -> None:

@@ -136,6 +136,32 @@ def test_explain_tells_why_a_sweep_and_a_trial_are_where_they_are(
     assert status == 0
     assert "done: trained by this sweep, fitted" in out
     assert "attempt 1: committed" in out
+    status, out, _ = phasefront("explain", "tiny", key[0][:9], "--store", store, "--format", "json")
+    found = json.loads(out)
+    assert (found["trial"], found["state"], found["pack"]) == (key[0], "done", None)
+    assert [one["reason"] for one in found["attempts"]] == ["committed"]
+
+
+def test_explain_tells_of_the_cells_at_a_place(phasefront: Command, store: Path):
+    status, out, _ = phasefront("explain", "tiny", "--at", "d=3", "--store", store)
+    assert status == 0
+    assert re.search(r"random_labels · linear_separator · d=3 n=\d+ k=1: \d+ done", out)
+    words = ("explain", "tiny", "--store", store, "--format", "json", "--at")
+    cells = json.loads(phasefront(*words, "d=3,k=1")[1])["cells"]
+    assert {cell["d"] for cell in cells} == {3}
+    n = cells[0]["n"]
+    (one,) = json.loads(phasefront(*words, f"d=3,n={n},k=1")[1])["cells"]
+    assert one == cells[0]
+    assert len(one["members"]) == sum(one["trials"].values())
+    status, _, err = phasefront(*words, "d=4")
+    assert (status, "no trial of tiny was asked for at d=4" in err) == (2, True)
+    status, _, err = phasefront(*words, "d=3,m=4")
+    assert (status, "such as d=20,n=100,k=1" in err) == (2, True)
+    assert phasefront(*words, "d=3", key_of(one))[0] == 2, "a trial has one place"
+
+
+def key_of(cell: dict) -> str:
+    return cell["members"][0]["trial"]
 
 
 def test_plan_trains_and_writes_nothing(phasefront: Command, store: Path, tmp_path: Path):

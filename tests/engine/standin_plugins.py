@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from orchestrator.domain.checkpoints import Checkpoint
 from orchestrator.domain.learner import Fit, Learner, Outcome
 from orchestrator.domain.target import Examples, Target
 
@@ -34,7 +35,17 @@ class Patient(Learner):
 
     kind: Literal["patient"] = "patient"
     how: Literal[
-        "well", "sleep", "raise", "memory", "exit", "sys_exit", "hold", "swallow", "diverge"
+        "well",
+        "sleep",
+        "raise",
+        "memory",
+        "exit",
+        "sys_exit",
+        "hold",
+        "block",
+        "wait",
+        "swallow",
+        "diverge",
     ] = "well"
     seconds: float = 0.0
     log: str = ""
@@ -84,6 +95,15 @@ class Patient(Learner):
         """Sleep without letting go of the interpreter's lock."""
         ctypes.PyDLL(None).sleep(int(self.seconds))
 
+    def _block(self):
+        """Sleep in C, the lock let go."""
+        ctypes.CDLL(None).sleep(int(self.seconds))
+
+    def _wait(self):
+        """For another process that never comes, as collective calls do."""
+        read, _ = os.pipe()
+        os.read(read, 1)
+
     def _swallow(self):
         until = time.monotonic() + self.seconds
         while time.monotonic() < until:
@@ -91,3 +111,29 @@ class Patient(Learner):
                 time.sleep(0.1)
             except BaseException:
                 continue
+
+
+class Counting(Learner):
+    """Takes steps of a tenth of a second, notes each, and saves after every one if it may."""
+
+    kind: Literal["counting"] = "counting"
+    steps: int = 30
+    log: str = ""
+    predicts = False
+    reports = ("sum",)
+    resumable = True
+
+    def work(self, point):
+        return 1.0
+
+    def fit(self, problem, streams):
+        saved = problem.checkpointer.saved()
+        begin, total = (saved.at, saved.state["total"]) if saved else (0, torch.zeros(len(problem)))
+        for step in range(begin, self.steps):
+            time.sleep(0.1)
+            total = total + streams.at(f"step/{step}").normals(1)[:, 0].to(total.dtype)
+            with open(self.log, "a") as file:
+                file.write(f"step {os.getpid()} {step}\n" * len(set(streams.keys)))
+            if problem.checkpointer.is_due:
+                problem.checkpointer.save(Checkpoint(step + 1, {"total": total}))
+        return Fit([Outcome.FITTED] * len(problem), {"sum": total})

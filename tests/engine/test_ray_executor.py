@@ -4,22 +4,35 @@ import os
 import signal
 import stat
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 import pytest
 
+from orchestrator.domain.checkpoints import Checkpoints
+from orchestrator.domain.learner import Learner
+from orchestrator.domain.pack import run_pack
+from orchestrator.domain.point import Point
+from orchestrator.domain.target import Target
+from orchestrator.domain.trial import Cell, Trial
 from orchestrator.engine import RayExecutor
 from orchestrator.engine.receipt import place
 from orchestrator.errors import ClusterUnreachable
-from orchestrator.plan.facts import Finished, Lost, Reason
+from orchestrator.plan.facts import Finished, Lost, Pack, Reason
 from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
 
 LEASE_S = 6.0
 
 
 @pytest.fixture(scope="module")
-def executor():
-    executor = RayExecutor(None, 2, 0.0, PLUGINS, lease_s=LEASE_S, pulse_s=0.5)
+def checkpoints(tmp_path_factory):
+    return Checkpoints(tmp_path_factory.mktemp("checkpoints"), every_s=0.2)
+
+
+@pytest.fixture(scope="module")
+def executor(checkpoints):
+    executor = RayExecutor(None, 2, 0.0, PLUGINS, checkpoints, lease_s=LEASE_S, pulse_s=0.5)
     yield executor
     executor.close()
 
@@ -52,17 +65,108 @@ def test_only_the_pack_being_trained_is_blamed_for_a_death(executor):
     assert all(isinstance(fact, Finished) for fact in found[2:])
 
 
-def test_packs_past_their_deadline_are_ended_whatever_they_do(executor, tmp_path):
+@pytest.mark.parametrize(
+    "hows",
+    [
+        ("swallow", "hold"),
+        pytest.param(("sleep", "block"), marks=pytest.mark.slow),
+        pytest.param(("wait", "stop"), marks=pytest.mark.slow),
+    ],
+    ids=" and ".join,
+)
+def test_packs_past_their_deadline_are_ended_in_two_seconds_whatever_they_do(
+    executor, tmp_path, hows
+):
     packs = {
-        how: a_pack(deadline_s=1.0, how=how, seconds=60.0, log=str(tmp_path / how))
-        for how in ("sleep", "swallow")
+        how: a_pack(
+            deadline_s=1.0,
+            how="sleep" if how == "stop" else how,
+            seconds=60.0,
+            log=str(tmp_path / how),
+        )
+        for how in hows
     }
     for pack in packs.values():
         executor.start(pack)
-    for (lost,) in facts_of(executor, *packs.values()).values():
+    gone, facts, limit_s = {}, {}, 3.0
+    until = time.monotonic() + 240.0
+    while len(gone) < len(packs):
+        assert time.monotonic() < until
+        found = [fact for fact in executor.wait(0.05) if isinstance(fact, Finished | Lost)]
+        facts.update({fact.pack_id: fact for fact in found})
+        for how in packs.keys() - gone.keys():
+            if (tmp_path / how).exists() and (tmp_path / how).read_text():
+                pid = int((tmp_path / how).read_text().split()[1])
+                if how == "stop" and is_at_work(pid):
+                    os.kill(pid, signal.SIGSTOP)
+                if not is_at_work(pid):
+                    gone[how] = time.time() - (tmp_path / how).stat().st_mtime
+    for how, pack in packs.items():
+        lost = facts.get(pack.id) or fact_of(executor, pack)
         assert (lost.reason, lost.detail) == (Reason.TIMED_OUT, "past its deadline of 1 s")
-    for how in packs:
-        assert_gone(int((tmp_path / how).read_text().split()[1]))
+        assert gone[how] < limit_s, f"{how} was there {gone[how]:.1f} s after it began"
+
+
+def test_a_worker_whose_driver_does_not_look_ends_by_itself_at_the_deadline(executor, tmp_path):
+    log = tmp_path / "log"
+    pack = a_pack(deadline_s=1.0, how="hold", seconds=60.0, log=str(log))
+    executor.start(pack)
+    pid = pids_in(log, executor)[0]
+    assert_gone(pid, patience_s=5.0)
+    lost = fact_of(executor, pack)
+    assert (lost.reason, lost.detail) == (Reason.TIMED_OUT, "past its deadline of 1 s")
+
+
+def test_whereabouts_say_where_packs_are_and_until_when(executor, tmp_path):
+    log = tmp_path / "log"
+    packs = [a_pack(how="sleep", seconds=2.0, log=str(log)) for _ in range(5)]
+    for pack in packs:
+        executor.start(pack)
+    (pid, *_), now = pids_in(log, executor), time.time()
+    found = {one.pack: one for one in executor.whereabouts()}
+    assert set(found) == {pack.id for pack in packs}
+    assert found[packs[0].id].keys == tuple(trial.key for trial in packs[0].trials)
+    training = [one for one in found.values() if one.since is not None]
+    assert any(one.where.endswith(f"/{pid}") for one in training)
+    for one in training:
+        assert now - 240 < one.since <= now
+        assert one.deadline == pytest.approx(one.since + 120.0)
+        assert now < one.lease <= time.time() + LEASE_S
+    assert [one.where for one in found.values()][-1] == "", "the last waits for a slot"
+    facts_of(executor, *packs)
+    assert executor.whereabouts() == []
+
+
+def test_a_resumable_learner_goes_on_after_its_worker_died_and_its_pack_was_split(
+    executor, checkpoints, tmp_path
+):
+    log = tmp_path / "log"
+    pack = counting(4, log)
+    executor.start(pack)
+    until = time.monotonic() + 240.0
+    while not log.exists() or log.read_text().count("\n") < 4 * 20:
+        assert time.monotonic() < until
+        assert executor.wait(0.05) == []
+    os.kill(pids_in(log, executor)[0], signal.SIGKILL)
+    assert fact_of(executor, pack).reason is Reason.WORKER_DIED
+    halves = [replace(pack, id=f"{pack.id}/{half}", trials=pack.trials[half::2]) for half in (0, 1)]
+    for half in halves:
+        executor.start(half)
+    found = facts_of(executor, *halves)
+    results = {one.key: one for (fact,) in found.values() for one in fact.results}
+    steps = log.read_text().count("\n")
+    assert 0 <= steps - 4 * 30 < 4 * 15, f"{steps - 4 * 30} steps were taken again"
+    for one in run_pack(pack.trials):
+        assert results[one.key].same_as(one)
+    assert set(checkpoints.keys()) == set(results)
+
+
+def counting(count, log):
+    """A pack that counts its steps; its results do not depend on where it notes them."""
+    target = Target.from_settings({"kind": "slope"})
+    learner = Learner.from_settings({"kind": "counting", "log": str(log)})
+    trials = tuple(Trial(Cell(target, learner, Point(d=5, n=20)), one) for one in range(count))
+    return Pack(f"counting {log}", trials, {trial.key: 1 for trial in trials}, 120.0)
 
 
 def test_silent_workers_lapse_their_lease_be_they_suspended_or_holding_the_lock(executor, tmp_path):
@@ -212,8 +316,14 @@ def listening_addresses():
     ]
 
 
+def is_at_work(pid):
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def assert_gone(pid, patience_s=20.0):
     until = time.monotonic() + patience_s
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+    while is_at_work(pid):
         assert time.monotonic() < until, f"process {pid} is still there"
         time.sleep(0.05)

@@ -2,16 +2,28 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.learner import Learner
+from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.plugin import scan
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
-from orchestrator.domain.trial import Cell, Trial
-from orchestrator.plan.explain import Attempt, explain_sweep, explain_trial
+from orchestrator.domain.trial import Cell, Result, Trial
+from orchestrator.plan.explain import (
+    Attempt,
+    Scene,
+    Story,
+    Whereabouts,
+    cell_lines,
+    explain_cell,
+    explain_sweep,
+    explain_trial,
+    sweep_lines,
+    trial_lines,
+)
 from orchestrator.spec import load
 
 HERE = Path(__file__).parent
@@ -68,26 +80,44 @@ def test_shipped_experiments_as_understood(path: Path):
     holds(f"{path.stem}.json", json.dumps(found, indent=1) + "\n")
 
 
-def test_explanations_of_a_sweep_and_of_its_trials():
+def test_explanations_of_a_sweep_of_a_cell_and_of_trials():
     trial = a_trial("sparse_parity", "kernel_ridge")
+    result = Result(trial.key, Outcome.FITTED, {"test_error": 0.25, "test_accuracy": 0.75})
+    packs = [
+        Whereabouts("pack-7", (trial.key,), "gpu-03/41", 990.0, 1290.0, 1058.5),
+        Whereabouts("pack-8", ("f" * 32,), "gpu-03/41", lease=1058.5),
+        Whereabouts("pack-9", ("e" * 32,)),
+    ]
+    names = {"a" * 16: "parity", "b" * 16: "cover"}
+    here = Scene("a" * 16, "running", 1000.0, "phasefront resume aaaa", None, 998.8, packs, names)
+    ended = replace(here, status="finished", stopped_by="max_hours", noted=None, packs=())
+    dead = replace(here, status="interrupted", noted=None, packs=())
 
     def an_attempt(number: int, started: float, ended: float | None, *rest: object) -> Attempt:
-        return Attempt(trial.key, number, "a sweep", started, ended, *rest)  # type: ignore[arg-type]
+        reason, charge, where = rest or (None, 0, "")
+        return Attempt(trial.key, number, "a" * 16, started, ended, reason, charge, where)  # type: ignore[arg-type]
 
-    lines = explain_sweep(["done", "done", "cached", "running", "waiting", "gap"], newest_round=2)
-    histories = {
-        "done": [an_attempt(1, 10.0, 12.5, "committed", 0, "slot-1")],
-        "running": [
-            an_attempt(1, 10.0, 11.0, "node lost", 0, "gpu-03"),
-            an_attempt(2, 12.0, None, None, 0, "slot-2"),
-        ],
-        "waiting": [],
-        "cached": [],
-        "gap": [
-            an_attempt(n, 10.0 * n, 10.0 * n + 1, "out of memory", 1, "slot-1") for n in (1, 2)
-        ],
-    }
-    for state, history in histories.items():
-        reasons = ("out of memory", "out of memory") if state == "gap" else ()
-        lines.extend(["", *explain_trial(trial, state, "fitted", reasons, history)])
+    def lost(number: int, reason: str = "node lost", charge: int = 0) -> Attempt:
+        return an_attempt(number, 900.0, 901.0, reason, charge, "gpu-03/40")
+
+    won = an_attempt(1, 10.0, 12.5, "committed", 0, "gpu-03/40")
+    raised = "raised an error: Traceback (most recent call last):\n  File …\nValueError: no"
+    stories = [
+        (here, Story(trial, "done", [won], result)),
+        (here, Story(trial, "done", [replace(won, sweep="b" * 16)], result)),
+        (here, Story(trial, "cached", [replace(won, sweep="b" * 16)], result)),
+        (here, Story(trial, "running", [lost(1), an_attempt(2, 990.0, None)])),
+        (replace(here, packs=()), Story(trial, "running", [an_attempt(1, 999.5, None)])),
+        (here, Story(trial, "waiting")),
+        (here, Story(trial, "waiting", [lost(1, "timed out: past its deadline of 300 s", 1)])),
+        (dead, Story(trial, "waiting", [an_attempt(1, 990.0, None)])),
+        (ended, Story(trial, "waiting")),
+        (here, Story(trial, "gap", [lost(1, raised, 1)], reasons=(raised,))),
+    ]
+    states = ["done", "done", "cached", "running", "waiting", "gap"]
+    losses = [("node lost", 3, 0), ("timed out: no pulse", 2, 1), ("timed out: late", 2, 2)]
+    lines = list(sweep_lines(explain_sweep(here, states, 3, losses)))
+    lines += ["", *cell_lines(explain_cell(here, [story for _, story in stories]))]
+    for scene, story in stories:
+        lines += ["", *trial_lines(explain_trial(scene, story))]
     holds("explain.txt", "\n".join(lines) + "\n")

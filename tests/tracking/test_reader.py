@@ -48,7 +48,7 @@ def test_a_finished_sweep_reads_back(reader: Reader):
     states = [member.state for member in reader.members(record.id)]
     assert sorted(states) == ["done"] * 5 + ["gap"]
     assert reader.lag(record.id) == 0
-    assert [attempt.reason for attempt in reader.attempts(record.id, a_trial().key)] == [
+    assert [attempt.reason for attempt in reader.attempts([a_trial().key])[a_trial().key]] == [
         "committed"
     ]
 
