@@ -7,6 +7,7 @@ happened in.
 
 import ctypes
 import os
+import resource
 import threading
 import time
 from typing import Literal
@@ -72,10 +73,18 @@ class Frail(Learner):
         raise MemoryError("a trial that is refused")
 
     def _grow(self):
+        """Ask for ever more memory where the kernel gives this process 200 MB more and no more."""
+        before = resource.getrlimit(resource.RLIMIT_DATA)
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (used + (200 << 20), before[1]))
         held = []
-        while True:
-            held.append(bytearray(b"x" * (50 << 20)))
-            time.sleep(0.02)
+        try:
+            while True:
+                held.append(bytearray(20 << 20))
+        finally:
+            held.clear()
+            resource.setrlimit(resource.RLIMIT_DATA, before)
 
     def _sleep(self):
         time.sleep(600.0)
