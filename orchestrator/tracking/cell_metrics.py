@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,7 @@ Criterion = Callable[[str | None, Mapping[str, float]], bool | None]
 """Whether an outcome with its measures counts as success; None where it does not say."""
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """One point of a metric; `time_ms` since the epoch."""
 
     name: str

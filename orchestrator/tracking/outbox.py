@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from orchestrator.tracking import queries
 from orchestrator.tracking.cell_metrics import Told
@@ -20,10 +33,13 @@ from orchestrator.tracking.schema import (
     sweeps,
     trials,
 )
+from orchestrator.tracking.statements import Bulk, among
 
 BATCH = 2000
 """Entries read at once: what a second or two of writing takes on a local store."""
 
+
+_MARK = Bulk(update(outbox).where(outbox.c.id == bindparam("at_id")).values(sent=true()))
 
 OF_TRIALS = ("trial", "gap")
 """Kinds of entries that tell of a trial: its result, or that the sweep gave it up."""
@@ -60,42 +76,56 @@ def unsent(connection: Connection, sweep: str) -> list[Row[Any]]:
 
 def cells_of(connection: Connection, keys: Sequence[str]) -> list[str]:
     """The cells of those trials, in the trials' order, each once."""
-    found: dict[str, str] = {}
-    for chunk in queries.chunks(keys):
-        query = select(trials.c.key, trials.c.cell).where(trials.c.key.in_(chunk))
-        found.update({row.key: row.cell for row in connection.execute(query)})
+    query = select(trials.c.key, trials.c.cell).where(among(connection, trials.c.key, keys))
+    found = {row.key: row.cell for row in connection.execute(query)}
     return list(dict.fromkeys(found[key] for key in keys))
 
 
-def cell_news(connection: Connection, sweep: str, cell: str) -> CellNews:
-    """Everything the mirror needs of one cell of a sweep."""
+def cell_news(connection: Connection, sweep: str, asked: Sequence[str]) -> list[CellNews]:
+    """Everything the mirror needs of some cells of a sweep, in their order."""
     entry = and_(outbox.c.subject == trials.c.key, outbox.c.sweep == sweep)
     own_gap = and_(gaps.c.key == trials.c.key, gaps.c.sweep == sweep)
+    its_cell = among(connection, trials.c.cell, asked)
     query = (
         select(
-            trials,
+            *(trials.c.cell, trials.c.seed, trials.c.repeat, trials.c.outcome, trials.c.measures),
+            *(trials.c.seconds, trials.c.attempt, trials.c.settled),
             *(outbox.c.id, outbox.c.kind, outbox.c.sent),
             *(gaps.c.attempt.label("gap_attempt"), gaps.c.given_up),
         )
         .select_from(trials.join(outbox, entry).outerjoin(gaps, own_gap))
-        .where(trials.c.cell == cell, outbox.c.kind.in_(OF_TRIALS))
+        .where(its_cell, outbox.c.kind.in_(OF_TRIALS))
         .order_by(outbox.c.id)
     )
-    rows = list(connection.execute(query))
-    own = select(trials.c.state, gaps.c.given_up, members.c.arm).select_from(
-        members.join(trials, members.c.key == trials.c.key).outerjoin(gaps, own_gap)
+    entries: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(query):
+        entries[row.cell].append(row)
+    is_open = case((and_(trials.c.state == "open", gaps.c.key.is_(None)), 1), else_=0)
+    standing = (
+        select(trials.c.cell, func.min(members.c.arm).label("arm"), func.sum(is_open).label("open"))
+        .select_from(
+            trials.join(
+                members, and_(members.c.key == trials.c.key, members.c.sweep == sweep)
+            ).outerjoin(gaps, own_gap)
+        )
+        .where(its_cell)
+        .group_by(trials.c.cell)
     )
-    standing = list(connection.execute(own.where(trials.c.cell == cell, members.c.sweep == sweep)))
-    place = connection.execute(select(cells).where(cells.c.key == cell)).one()
-    return CellNews(
-        row=place._asdict(),
-        arm=standing[0].arm,
-        seed=rows[0].seed,
-        trials=tuple(_told(row) for row in rows),
-        fresh=tuple(not row.sent for row in rows),
-        entries=tuple(row.id for row in rows if not row.sent),
-        is_settled=all(one.state != "open" or one.given_up is not None for one in standing),
-    )
+    stands = {row.cell: row for row in connection.execute(standing)}
+    places = select(cells).where(among(connection, cells.c.key, asked))
+    described = {row.key: row._asdict() for row in connection.execute(places)}
+    return [
+        CellNews(
+            row=described[cell],
+            arm=stands[cell].arm,
+            seed=entries[cell][0].seed,
+            trials=tuple(_told(row) for row in entries[cell]),
+            fresh=tuple(not row.sent for row in entries[cell]),
+            entries=tuple(row.id for row in entries[cell] if not row.sent),
+            is_settled=not stands[cell].open,
+        )
+        for cell in asked
+    ]
 
 
 def _told(row: Row[Any]) -> Told:
@@ -124,8 +154,7 @@ def told_counts(connection: Connection, sweep: str) -> dict[str, int]:
 
 def mark_told(connection: Connection, entries: Sequence[int]) -> None:
     """These entries are in MLflow."""
-    for chunk in queries.chunks(entries):
-        connection.execute(update(outbox).where(outbox.c.id.in_(chunk)).values(sent=True))
+    _MARK.run(connection, [{"at_id": entry} for entry in entries])
 
 
 def note_told(connection: Connection, sweep: str, told: Sequence[tuple[str, str, float]]) -> None:

@@ -36,7 +36,8 @@ class Bulk:
         names = compiled.positiontup
         same = {name: compiled.params[name] for name in names if name not in rows[0]}
         full = [{**same, **row} for row in rows] if same else rows
-        connection.exec_driver_sql(str(compiled), list(map(itemgetter(*names), full)))
+        picked = zip(*(map(itemgetter(name), full) for name in names), strict=True)
+        connection.exec_driver_sql(str(compiled), list(picked))
 
     def _for(self, connection: Connection) -> SQLCompiler:
         schemas = connection.get_execution_options().get("schema_translate_map")

@@ -18,6 +18,7 @@ from orchestrator.ports import SweepRecord
 from orchestrator.spec import question_of
 from orchestrator.tracking import names, outbox, queries
 from orchestrator.tracking.cell_metrics import (
+    Criterion,
     Figure,
     aggregate_figures,
     success_of,
@@ -25,6 +26,7 @@ from orchestrator.tracking.cell_metrics import (
 )
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.documents import documents
+from orchestrator.tracking.tables import CellEntry
 from orchestrator.tracking.writer import RunFound, Writer
 
 CONNECTIONS = 8
@@ -42,6 +44,9 @@ class CellRun:
     id: str
     is_described: bool
     has_ended: bool
+
+
+_NO_RUN = CellRun("", is_described=False, has_ended=False)
 
 
 class Teller:
@@ -153,7 +158,9 @@ class Teller:
         self._mark(entry.id for entry in entries)
 
     def _tell_trials(self, entries: Sequence[Row[Any]]) -> None:
-        """Cell by cell; in order within a cell, several cells at a time over HTTP."""
+        """Cell by cell; in order within a cell. A local store takes all of them at once, a server
+        several at a time.
+        """
         if not entries:
             return
         with self._database.reading() as connection:
@@ -161,60 +168,62 @@ class Teller:
         told: list[int] = []
         succeeds = success_of(self._record().spec_json)
 
-        def tell(cell: str) -> None:
+        def tell(some: Sequence[str]) -> None:
             if not self._stopped():
-                told.extend(self._tell_cell(cell, succeeds))
+                told.extend(self._tell_cells(some, succeeds))
 
         try:
             if self._writer.is_remote:
                 with ThreadPoolExecutor(CONNECTIONS) as pool:
-                    list(pool.map(tell, cells))
+                    list(pool.map(tell, [[cell] for cell in cells]))
             else:
-                for cell in cells:
-                    tell(cell)
+                tell(cells)
         finally:
             self._mark(told)
         if self._stopped():
             raise Stopped
 
-    def _tell_cell(self, cell: str, succeeds: Any) -> tuple[int, ...]:
+    def _tell_cells(self, cells: Sequence[str], succeeds: Criterion | None) -> list[int]:
         with self._database.reading() as connection:
-            news = outbox.cell_news(connection, self._sweep, cell)
-        run = self._cells.get(cell) or self._new_cell(cell, news)
+            news = outbox.cell_news(connection, self._sweep, cells)
+        known = [self._cells.get(cell, _NO_RUN) for cell in cells]
+        written = [self._entry(run, one, succeeds) for run, one in zip(known, news, strict=True)]
+        runs = self._writer.write_cells(self._experiment, written)
+        for cell, run, before, entry in zip(cells, runs, known, written, strict=True):
+            has_ended = before.has_ended or entry.ended is not None
+            self._cells[cell] = CellRun(run, is_described=True, has_ended=has_ended)
+        return [entry for one in news for entry in one.entries]
+
+    def _entry(self, run: CellRun, news: outbox.CellNews, succeeds: Criterion | None) -> CellEntry:
+        row, first = news.row, news.trials[0]
         figures = [
             trial_figures(trial)
             for trial, fresh in zip(news.trials, news.fresh, strict=True)
             if fresh
         ]
         figures.append(aggregate_figures(news.trials, succeeds))
-        params = {} if run.is_described else names.cell_params(news.row, news.seed)
-        self._writer.log(run.id, figures, params, {names.COMMIT: f"{cell}:{len(news.trials)}"})
-        run = replace(run, is_described=True)
-        if news.is_settled and not run.has_ended:
-            self._writer.set_status(run.id, "FINISHED", news.trials[-1].time_ms / 1e3)
-            run = replace(run, has_ended=True)
-        self._cells[cell] = run
-        return news.entries
+        kinds = f"{_kind(row['target'])} {_kind(row['learner'])}"
+        return CellEntry(
+            run=run.id or None,
+            name=f"{kinds} d={row['d']} n={row['n']} k={row['k']}",
+            started=first.time_ms / 1e3 - (first.seconds or 0.0),
+            tags={} if run.id else self._tags(news),
+            figures=figures,
+            params={} if run.is_described else names.cell_params(row, news.seed),
+            commit={names.COMMIT: f"{row['key']}:{len(news.trials)}"},
+            ended=news.trials[-1].time_ms / 1e3 if news.is_settled and not run.has_ended else None,
+        )
 
-    def _new_cell(self, cell: str, news: outbox.CellNews) -> CellRun:
-        first = news.trials[0]
-        row = news.row
-        tags = {
+    def _tags(self, news: outbox.CellNews) -> dict[str, str]:
+        return {
             names.ROLE: "cell",
             names.SWEEP: self._sweep,
-            names.CELL: cell,
-            names.TARGET: names.shown(row["target"]),
-            names.LEARNER: names.shown(row["learner"]),
+            names.CELL: news.row["key"],
+            names.TARGET: names.shown(news.row["target"]),
+            names.LEARNER: names.shown(news.row["learner"]),
             names.ARM: str(news.arm),
             names.PARENT: self._parent,
         }
-        kinds = f"{_kind(row['target'])} {_kind(row['learner'])}"
-        name = f"{kinds} d={row['d']} n={row['n']} k={row['k']}"
-        started = first.time_ms / 1e3 - (first.seconds or 0.0)
-        self._cells[cell] = CellRun(
-            self._writer.new_cell(self._experiment, name, started, tags), False, False
-        )
-        return self._cells[cell]
 
     def _tell_metrics(self, entries: Sequence[Row[Any]]) -> None:
         """Figures of the sweep as a whole; their step is the second of the sweep."""

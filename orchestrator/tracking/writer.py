@@ -9,6 +9,7 @@ tag. Importing mlflow takes seconds and creating its database some more: both ha
 import json
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from orchestrator.tracking import names
 from orchestrator.tracking.cell_metrics import Figure, in_batches
 from orchestrator.tracking.locks import FileLock
 from orchestrator.tracking.places import Store
+from orchestrator.tracking.tables import CellEntry, tables_of
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # it announces every migration of a fresh database
 }
+
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}([.-][A-Za-z0-9_]{1,70}){0,2}", re.ASCII)
+"""Names of figures and parameters that MLflow surely takes. Others are for its client to judge."""
 
 BATCH = 900
 """Metrics per call; MLflow takes 1000 entries, and a cell's parameters and tags come along."""
@@ -60,13 +65,20 @@ class RunFound:
 
 
 class Writer:
-    """A connection to an MLflow store. Methods raise whatever MLflow does; all may be repeated."""
+    """A connection to an MLflow store. Methods raise whatever MLflow does; all may be repeated.
 
-    def __init__(self, store: Store) -> None:
+    Without `at_once` cells are told through MLflow's client even where its tables are at hand.
+    """
+
+    def __init__(self, store: Store, at_once: bool = True) -> None:
         self._store = store
         self._entities = quiet_mlflow().entities
         self._client = client_of(store)
         self._refused: set[str] = set()  # names of figures and parameters
+        self._plain: set[str] = set()
+        self._artifacts: dict[str, str] = {}  # of experiments
+        own = at_once and not self.is_remote
+        self._tables = tables_of(self._client._tracking_client.store) if own else None
 
     @property
     def is_remote(self) -> bool:
@@ -101,9 +113,34 @@ class Writer:
         }
         return self._new_run(experiment, f"{record.name} {record.id[:8]}", record.started, tags)
 
-    def new_cell(self, experiment: str, name: str, started: float, tags: Mapping[str, str]) -> str:
-        """A nested run; its id."""
-        return self._new_run(experiment, name, started, tags)
+    def write_cells(self, experiment: str, entries: Sequence[CellEntry]) -> list[str]:
+        """Tell cells, in one transaction where MLflow's tables are at hand; their runs, in order.
+
+        Raises `LookupError` when a run is gone.
+        """
+        if self._tables is not None and all(map(self._is_plain, entries)):
+            if experiment not in self._artifacts:
+                place = self._client.get_experiment(experiment).artifact_location
+                self._artifacts[experiment] = place
+            with around("mlflow.log"):
+                return self._tables.write(experiment, self._artifacts[experiment], entries)
+        return [self._write_cell(experiment, entry) for entry in entries]
+
+    def _write_cell(self, experiment: str, entry: CellEntry) -> str:
+        run = entry.run or self._new_run(experiment, entry.name, entry.started, entry.tags)
+        self.log(run, entry.figures, entry.params, entry.commit)
+        if entry.ended is not None:
+            self.set_status(run, "FINISHED", entry.ended)
+        return run
+
+    def _is_plain(self, entry: CellEntry) -> bool:
+        """Whether MLflow surely takes every name."""
+        names = {figure.name for group in entry.figures for figure in group} | entry.params.keys()
+        new = names - self._plain
+        if not all(PLAIN_NAME.fullmatch(name) for name in new):
+            return False
+        self._plain |= new
+        return True
 
     def log(
         self,
