@@ -69,6 +69,11 @@ class Database:
     def _schema(self) -> str | None:
         return None if self.is_sqlite else POSTGRES_SCHEMA
 
+    def schema_version(self) -> int:
+        """The version of the tables that are here."""
+        with self.reading() as connection:
+            return self._version(connection) or 0
+
     def has(self, table: Table) -> bool:
         """Whether this ledger has a table that older versions lack."""
         with self.reading() as connection:
