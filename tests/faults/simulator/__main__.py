@@ -1,31 +1,44 @@
 """Replay a seed and tell what happened: `python -m tests.faults.simulator SEED`.
 
-With `--mutant NAME` a planted fault is replayed; `--fewest` leaves out the faults that a violation
-does not need.
+With `--mutant NAME` a planted fault is replayed; `--fewest` leaves out the faults of the world that
+a violation does not need.
 """
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.faults.simulator.mutants import MUTANTS
+from tests.faults.simulator.books import Books, MemoryBooks
+from tests.faults.simulator.ledger import LedgerBooks
+from tests.faults.simulator.mutants import MUTANTS, MUTANTS_OF_THE_MIRROR
 from tests.faults.simulator.simulation import remember_references, simulate, with_fewest_faults
+from tests.faults.simulator.world import World
+
+EVERY_MUTANT = MUTANTS + MUTANTS_OF_THE_MIRROR
 
 
 def main() -> None:
     """Print the history of one seed."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("seed", type=int)
-    words.add_argument("--mutant", choices=[mutant.__name__ for mutant in MUTANTS])
+    words.add_argument("--mutant", choices=[mutant.__name__ for mutant in EVERY_MUTANT])
     words.add_argument("--fewest", action="store_true")
+    words.add_argument("--ledger", action="store_true", help="on the real ledger and mirror")
     asked = words.parse_args()
     remember_references()
-    with pytest.MonkeyPatch.context() as patch:
-        for mutant in MUTANTS:
+    make_books: Callable[[World], Books] = MemoryBooks
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        for mutant in EVERY_MUTANT:
             if mutant.__name__ == asked.mutant:
                 mutant(patch)
-        found = (with_fewest_faults if asked.fewest else simulate)(asked.seed)
-    print(found.story or "no violation")  # noqa: T201
+        if asked.ledger:
+            LedgerBooks.use(patch)
+            make_books = LedgerBooks.maker(Path(folder))
+        found = (with_fewest_faults if asked.fewest else simulate)(asked.seed, make_books)
+    print(found.story)  # noqa: T201
 
 
 main()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.domain.trial import Result, Trial
+from orchestrator.domain.trial import Result
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
 from orchestrator.plan.leases import Lease
 from tests.faults.simulator.science import Science, result_of
@@ -56,7 +56,7 @@ class Job:
 class SimulatedExecutor:
     """An `Executor` of one driver. `train` makes a result; `clock` is what leases are judged by."""
 
-    train: Callable[[Trial], Result] = staticmethod(result_of)
+    train: Callable[[str], Result] = staticmethod(result_of)
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class SimulatedExecutor:
             return
         world, pack = self._world, job.pack
         job.is_alive = job.is_cut_off  # a free worker is of no interest; one out of reach is
-        results = tuple(self.train(trial) for trial in pack.trials)
+        results = tuple(self.train(trial.key) for trial in pack.trials)
         fact = Finished(pack.id, results, world.now - job.since, f"node {job.node}")
         reply = lambda: self._receive(job, fact)
         delay_s = 0.01

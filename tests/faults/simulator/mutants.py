@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from orchestrator.domain.trial import Result, Trial
+from orchestrator.domain.trial import Result
 from orchestrator.plan.facts import Finished
 from orchestrator.plan.rounds import Rounds
 from orchestrator.sweep import Sweep
-from orchestrator.tracking import MemoryTracker, fence
+from orchestrator.tracking import MemoryTracker, fence, outbox
 from tests.faults.simulator.cluster import SimulatedExecutor
 from tests.faults.simulator.science import result_of
 from tests.faults.simulator.world import World
@@ -52,7 +53,10 @@ def no_transaction(patch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def piecemeal(self: MemoryTracker, what: str) -> Iterator[None]:
         if what == "commit":
-            yield
+            try:
+                yield
+            finally:
+                self.memory._undo.clear()
         else:
             with transaction(self, what):
                 yield
@@ -83,10 +87,9 @@ def seeds_by_arrival(patch: pytest.MonkeyPatch) -> None:
     """A trial's randomness is that of the trials trained before it, not that of its key."""
     arrived = itertools.count()
 
-    def train(trial: Trial) -> Result:
-        result = result_of(trial)
-        measures = {name: (value + next(arrived) / 1e3) % 1.0 for name, value in _of(result)}
-        return Result(result.key, result.outcome, measures, result.seconds)
+    def train(key: str) -> Result:
+        shuffled = result_of(f"{next(arrived):08x}")
+        return Result(key, shuffled.outcome, shuffled.measures, shuffled.seconds)
 
     patch.setattr(SimulatedExecutor, "train", staticmethod(train))
 
@@ -96,9 +99,20 @@ def search_by_arrival(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Rounds, "before_last", Rounds.so_far)
 
 
-def _of(result: Result) -> list[tuple[str, Any]]:
-    return list(result.measures.items())
+def marked_before_sent(patch: pytest.MonkeyPatch) -> None:
+    """What is read from the outbox is marked as told there and then."""
+    read = outbox.cell_news
 
+    def read_and_mark(connection: Connection, sweep: str, cells: Sequence[str]) -> Any:
+        news = read(connection, sweep, cells)
+        outbox.mark_told(connection, [entry for one in news for entry in one.entries])
+        return news
+
+    patch.setattr(outbox, "cell_news", read_and_mark)
+
+
+MUTANTS_OF_THE_MIRROR: tuple[Mutant, ...] = (marked_before_sent,)
+"""Played on the real ledger, where the real mirror is."""
 
 MUTANTS: tuple[Mutant, ...] = (
     no_fence,

@@ -40,7 +40,8 @@ class Found:
     def story(self) -> str:
         """What happened, as somebody who has to find the fault reads it."""
         faults = ", ".join(sorted(self.world.faults))
-        lines = [f"seed {self.seed}; faults: {faults}", *self.world.history, self.violation]
+        verdict = self.violation or "no violation"
+        lines = [f"seed {self.seed}; faults: {faults}", *self.world.history, verdict]
         return "\n".join(lines)
 
 
@@ -82,9 +83,11 @@ class Simulation:
         self.nothing_is_left_in_the_end()
         self.witness.look_at_the_ledger()
         self.witness.nothing_else_is_queued()
+        told = getattr(self.books, "mlflow_is_told_everything", lambda sweep: None)
         for driver in {one.name: one for one in self._past}.values():
             self.witness.charges_are_just(driver.spec.id)
             self.witness.no_attempt_is_open(driver.spec.id)
+            told(driver.spec.id)
             if self.world.faults:
                 self.the_search_went_as_without_faults(driver.name)
 

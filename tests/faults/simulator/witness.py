@@ -156,8 +156,8 @@ class Witness:
         """I4: a trial is done if and only if its whole result is there and MLflow will be told,
         once for every sweep that asked for it."""
         hold(
-            one.result is not None and one.result.same_as(result_of(one.trial)),
-            "I4" if one.result is None else "I5",
+            one.result is not None and one.result.same_as(result_of(key)),
+            "I5",
             f"{key[:8]} has another result than its key gives: {one.result}",
         )
         for sweep in self._books.sweeps_of(key):

@@ -49,7 +49,11 @@ NOW_AND_THEN = (
 )
 """Strike at random times; the rate is per second. `another sweep` is the file, edited and run."""
 
-TO_MLFLOW = ("MLflow down", "MLflow's answer lost", "MLflow writes by half")
+TO_MLFLOW = (
+    *("MLflow down", "MLflow's answer lost", "MLflow writes by half"),
+    *("outbox.mark.before", "outbox.mark.after", "outbox.drop.before", "outbox.drop.after"),
+)
+"""The last four are the mirror's failpoints."""
 
 EVERY = (*FAILPOINTS, *AT_A_CALL, *AT_A_WRITE, *TO_A_PACK, *NOW_AND_THEN, *TO_MLFLOW)
 
