@@ -300,6 +300,20 @@ def test_a_gap_stays_with_the_sweep_that_gave_up(make: Make, tracker: Tracker):
     assert tracker.settled([trial.key])[trial.key].reasons == ("timed out",)
 
 
+def test_giving_up_after_a_resumption_leaves_the_attempt_of_another_sweep(make: Make, tracker):
+    trial, other = a_trial(), beside(make, a_trial())
+    attempt = tracker.begin([trial.key])[trial.key]
+    tracker.charge(trial.key, attempt, "timed out", 1)
+    tracker.close()
+    theirs = other.begin([trial.key])
+    again = make()
+    again.open(a_sweep())
+    again.give_up(trial.key, ["timed out"])
+    assert again.settled([trial.key])[trial.key].attempt == attempt
+    other.charge(trial.key, theirs[trial.key], "worker died", 1)
+    assert other.charges([trial.key]) == {trial.key: ("worker died",)}
+
+
 def test_two_sweeps_may_give_up_the_same_trial(make: Make, tracker: Tracker):
     trial, other = a_trial(), beside(make, a_trial())
     tracker.begin([trial.key])
