@@ -46,9 +46,10 @@ def outline(spec: ExperimentSpec, slots: int | None = None, place: Place | None 
 
     Trains nothing and writes nothing. Raises `RequestError` where `run` would, for its search.
     """
-    from orchestrator.search.proposers import check_ready
+    if spec.search.kind == "optuna":  # no other search can be unable, and optuna takes its time
+        from orchestrator.search.proposers import check_ready
 
-    check_ready(spec)
+        check_ready(spec)
     return _outline(spec, slots or os.cpu_count() or 1, _reusable(spec, place))
 
 
