@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -128,11 +128,16 @@ def live(life: Life) -> None:
         tracker.close()
 
 
-def typed(folder: Path, question: dict[str, object], *words: str) -> None:
-    """What `phasefront run` does, of a file with that question; its complaints go to `said`."""
+def typed(
+    folder: Path, question: dict[str, object], words: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    """What `phasefront run` does, of a file with that question; its complaints go to `said`.
+
+    The environment is that of workers: the driver has read its own before.
+    """
     said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 2)
-    os.environ[frail.LOG] = str(folder / "exec.log")
+    os.environ.update({frail.LOG: str(folder / "exec.log"), **environment})
     file = folder / "asked.json"
     file.write_text(json.dumps({"format": 1, **question}))
     place = ["--store", str(folder / "store"), "--plugins", str(PLUGIN_FILE)]
@@ -140,9 +145,11 @@ def typed(folder: Path, question: dict[str, object], *words: str) -> None:
     main()
 
 
-def begin_typed(folder: Path, question: dict[str, object], *words: str) -> BaseProcess:
+def begin_typed(
+    folder: Path, question: dict[str, object], *words: str, **environment: str
+) -> BaseProcess:
     """Start a driver as a person would."""
-    process = _nursery.Process(target=typed, args=(folder, question, *words))
+    process = _nursery.Process(target=typed, args=(folder, question, words, environment))
     process.start()
     return process
 

@@ -8,14 +8,25 @@ from pathlib import Path
 import pytest
 
 import orchestrator
-from orchestrator.failpoints import NAMES, tell
+from orchestrator.failpoints import NAMES, VARIABLE, tell
 from tests.faults import history
-from tests.faults.driver import KILLED, Life, a_question, begin, exit_of
+from tests.faults.driver import KILLED, Life, a_question, begin, begin_typed, exit_of
 
 WHEN = ("before", "within", "after")
 OF_RAYS_WORKERS = ("slot.start.before", "slot.receipt.before")
+OF_A_WORKER = (*OF_RAYS_WORKERS, "pack.train.before", "pack.train.after")
 OF_THE_MIRROR = tuple(name for name in NAMES if name.startswith(("mlflow.", "outbox.")))
 OF_THE_DRIVER = tuple(name for name in NAMES if name not in (*OF_RAYS_WORKERS, *OF_THE_MIRROR))
+ONCE_A_LIFE = {
+    *("database.create.within", "lock.take.after", "lock.release.within"),
+    *(
+        f"ledger.{what}.{when}"
+        for what in ("enter", "reusable", "publish", "finish")
+        for when in WHEN
+    ),
+    *("mlflow.experiment.before", "mlflow.experiment.after"),
+    *("mlflow.put.before", "mlflow.put.after", "outbox.drop.before", "outbox.drop.after"),
+}
 
 
 def test_the_list_names_every_place_in_the_code_and_no_other():
@@ -47,6 +58,37 @@ def test_a_driver_killed_at_each_place_of_the_mirror_leaves_mlflow_equal_to_the_
     struck = killed_at_each(OF_THE_MIRROR, tmp_path, rounds=3, is_mirrored=True)
     assert struck == [*OF_THE_MIRROR]
     history.check_mirror(tmp_path / "ledger.db", tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nth", [2, 3])
+@pytest.mark.parametrize("names", [OF_THE_DRIVER, OF_THE_MIRROR])
+def test_a_driver_killed_at_the_second_or_third_visit_loses_and_doubles_nothing(
+    tmp_path, names, nth
+):
+    struck = killed_at_each(names, tmp_path, nth, rounds=8, is_mirrored=names is OF_THE_MIRROR)
+    assert {*names} - {*struck} <= ONCE_A_LIFE
+    if names is OF_THE_MIRROR:
+        history.check_mirror(tmp_path / "ledger.db", tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("name", OF_A_WORKER)
+def test_a_worker_killed_at_each_place_loses_and_doubles_nothing(tmp_path, name, nth):
+    if name == "slot.start.before" and nth > 1:
+        pytest.skip("a slot starts once in its process")
+    mark, words = tmp_path / "mark", ("--slots", "1")
+    question = a_question(search={"kind": "grid", "max_trials": 2000})
+    told = {VARIABLE: f"{name}=kill@{nth}:{mark}"}
+    assert exit_of(begin_typed(tmp_path, question, *words, **told), 300.0) in (0, 3)
+    assert mark.exists()
+    calm = tmp_path / "calm"
+    calm.mkdir()
+    assert exit_of(begin_typed(calm, question, "--in-process"), 300.0) in (0, 3)
+    stormy = tmp_path / "store" / "ledger.db"
+    history.check(stormy, tmp_path / "exec.log")
+    assert history.results(stormy) == history.results(calm / "store" / "ledger.db")
 
 
 def killed_at_each(names, folder, nth=1, **more):
