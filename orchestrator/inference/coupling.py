@@ -367,13 +367,14 @@ def tilt(cavity: Normals, forms: Array, grids: Grids) -> Tilted:
     masses = bare * (weights[:, :, None, :] @ grids.relative)[:, :, 0, :]
     mean = (masses @ grids.m[:, :, None])[:, :, 0]
     spread = (masses * (grids.m[:, None, :] - mean[:, :, None]) ** 2).sum(2)
-    # the second term is the spread inside a node's own interval, so that no variance is zero
-    blur = (masses @ grids.width[:, :, None] ** 2)[:, :, 0] / 12
+    # at least the spread inside a node's own interval, so that no variance is zero; added to all
+    # variances it would pass for less evidence in every cell
+    least = (masses @ grids.width[:, :, None] ** 2)[:, :, 0] / 12
     scale = top.T + 0.5 * np.log(cavity.precision / (2 * np.pi))
     return Tilted(
         log_form=scale[:, :, None] + np.log(by_form + 1e-300).transpose(1, 0, 2),
         mean=mean.T,
-        variance=(spread + blur).T,
+        variance=np.maximum(spread, least).T,
         bare=bare,
         masses=masses,
     )
