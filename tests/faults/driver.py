@@ -34,8 +34,8 @@ PLUGIN = load_file(PLUGIN_FILE)
 frail = sys.modules["phasefront_plugins.frail_plugins"]
 KILLED = -9
 
-_nursery = multiprocessing.get_context("forkserver")
-_nursery.set_forkserver_preload(["tests.faults.nursery"])
+nursery = multiprocessing.get_context("forkserver")
+nursery.set_forkserver_preload(["tests.faults.nursery"])
 
 
 def a_question(seed: int = 0, name: str = "frail", search=None, **learner) -> dict[str, object]:
@@ -149,14 +149,14 @@ def begin_typed(
     folder: Path, question: dict[str, object], *words: str, **environment: str
 ) -> BaseProcess:
     """Start a driver as a person would."""
-    process = _nursery.Process(target=typed, args=(folder, question, words, environment))
+    process = nursery.Process(target=typed, args=(folder, question, words, environment))
     process.start()
     return process
 
 
 def begin(life: Life) -> BaseProcess:
     """Start that driver."""
-    process = _nursery.Process(target=live, args=(life,))
+    process = nursery.Process(target=live, args=(life,))
     process.start()
     return process
 

@@ -54,20 +54,21 @@ def test_a_driver_killed_at_each_place_in_turn_loses_and_doubles_nothing(tmp_pat
     assert struck == [*OF_THE_DRIVER]
 
 
-def test_a_driver_killed_at_each_place_of_the_mirror_leaves_mlflow_equal_to_the_ledger(tmp_path):
-    struck = killed_at_each(OF_THE_MIRROR, tmp_path, rounds=3, is_mirrored=True)
-    assert struck == [*OF_THE_MIRROR]
+def test_a_driver_killed_while_mlflow_is_told_leaves_it_equal_to_the_ledger(tmp_path):
+    """At the three places that leave most behind; the slow tier tries all."""
+    places = ("mlflow.new_run.after", "mlflow.log.after", "outbox.mark.before")
+    assert killed_at_each(places, tmp_path, rounds=3, is_mirrored=True) == [*places]
     history.check_mirror(tmp_path / "ledger.db", tmp_path / "store")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("nth", [2, 3])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("names", [OF_THE_DRIVER, OF_THE_MIRROR])
-def test_a_driver_killed_at_the_second_or_third_visit_loses_and_doubles_nothing(
+def test_a_driver_killed_at_each_visit_of_each_place_loses_and_doubles_nothing(
     tmp_path, names, nth
 ):
     struck = killed_at_each(names, tmp_path, nth, rounds=8, is_mirrored=names is OF_THE_MIRROR)
-    assert {*names} - {*struck} <= ONCE_A_LIFE
+    assert {*names} - {*struck} <= (ONCE_A_LIFE if nth > 1 else set())
     if names is OF_THE_MIRROR:
         history.check_mirror(tmp_path / "ledger.db", tmp_path / "store")
 

@@ -1,5 +1,6 @@
 """Drivers killed (kill -9) at random moments, frozen, doubled, and out of disk."""
 
+import ctypes
 import os
 import random
 import signal
@@ -11,14 +12,26 @@ import pytest
 from orchestrator import api
 from orchestrator.errors import LedgerUnreachable, SweepInUse
 from tests.faults import history
-from tests.faults.driver import KILLED, Life, a_question, begin, exit_of, live, running
+from tests.faults.driver import (
+    KILLED,
+    Life,
+    a_question,
+    begin,
+    exit_of,
+    live,
+    nursery,
+    running,
+)
+
+NEW_MOUNTS, PRIVATE, RECURSIVE, REMOUNT = 0x20000, 1 << 18, 1 << 14, 1 << 5  # of Linux
+NOT_PERMITTED = 77
 
 SEED = 20
 """Of the moments of the kills; a failure names the history that it left."""
 
 
 def test_twenty_random_kills_lose_and_double_nothing(tmp_path):
-    killed_at_random(tmp_path, kills=20, rounds=30)
+    killed_at_random(tmp_path, kills=20, rounds=15)
 
 
 @pytest.mark.slow
@@ -101,3 +114,37 @@ def test_a_full_disk_is_called_that_and_the_sweep_goes_on_when_there_is_room(tmp
         live(life)
     live(replace(life, failpoint=""))
     history.check(life.ledger, life.log)
+
+
+def test_a_disk_that_really_fills_up_loses_nothing_and_the_sweep_goes_on_once_it_is_larger(
+    tmp_path,
+):
+    process = nursery.Process(target=fill_a_small_disk, args=(tmp_path,))
+    process.start()
+    if exit_of(process) == NOT_PERMITTED:
+        pytest.skip("mounting a small disk is not permitted here")
+    assert (tmp_path / "verdict").read_text() == "nothing was lost"
+
+
+def fill_a_small_disk(folder):
+    """In a process of its own, whose mounts nobody else sees."""
+    libc, disk = ctypes.CDLL(None, use_errno=True), folder / "disk"
+    disk.mkdir()
+
+    def mount(kilobytes, flags=0):
+        options = f"size={kilobytes}k".encode()
+        return libc.mount(b"small", bytes(disk), b"tmpfs", flags, options)
+
+    private = libc.unshare(NEW_MOUNTS) or libc.mount(None, b"/", None, PRIVATE | RECURSIVE, None)
+    if private or mount(400):
+        os._exit(NOT_PERMITTED)
+    life = Life(disk, a_question(), rounds=80)
+    with pytest.raises(LedgerUnreachable, match="the disk is full; everything committed is kept"):
+        live(life)
+    before = len(history.results(life.ledger))
+    assert before > 0
+    assert mount(60_000, REMOUNT) == 0
+    live(life)
+    history.check(life.ledger, life.log)
+    assert len(history.results(life.ledger)) > before
+    (folder / "verdict").write_text("nothing was lost")
