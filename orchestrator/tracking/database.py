@@ -38,6 +38,9 @@ POSTGRES_SCHEMA = "phasefront"
 """A schema of our own, because a team's database may hold MLflow's and Optuna's tables too."""
 
 
+_TABLES_LOCK = 0x7068617365  # "phase"; the locks of sweeps are 64-bit hashes
+
+
 class Database:
     """One ledger database. Connections are opened when first needed; safe to share by threads.
 
@@ -58,7 +61,11 @@ class Database:
         # Threads of one process queue here instead of in SQLite's busy wait, which sleeps.
         self._turn = threading.RLock() if self.path else nullcontext()
         self._writer = self._engine.execution_options(phasefront_write=True)
-        self._check(create)
+        try:
+            self._check(create)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_sqlite(self) -> bool:
@@ -153,8 +160,16 @@ class Database:
             )
         return None
 
-    def _create(self) -> None:
+    @contextmanager
+    def _changing_tables(self) -> Iterator[Connection]:
+        """A transaction beside which no other changes tables; PostgreSQL has to be asked for that."""
         with self.writing() as connection:
+            if not self.is_sqlite:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})"))
+            yield connection
+
+    def _create(self) -> None:
+        with self._changing_tables() as connection:
             if self._version(connection) is not None:  # another process was faster
                 return
             if not self.is_sqlite:
@@ -165,7 +180,7 @@ class Database:
 
     def _upgrade(self) -> None:
         """Add what newer versions brought. A driver of an older one goes on: nothing else moves."""
-        with self.writing() as connection:
+        with self._changing_tables() as connection:
             found = self._version(connection) or SCHEMA_VERSION
             if found == SCHEMA_VERSION:  # another process was faster
                 return
