@@ -176,7 +176,7 @@ def test_workers_killed_at_random_lose_and_double_nothing(executor, fresh, tmp_p
 
 
 class Assassin(threading.Thread):
-    """Kills slots' processes at random moments, until there were enough."""
+    """Kills workers that have begun to train at random moments, until there were enough."""
 
     def __init__(self, executor, log, kills):
         super().__init__(daemon=True)
@@ -188,8 +188,9 @@ class Assassin(threading.Thread):
         dice, seen = random.Random(7), set()
         while self.killed < self._kills:
             time.sleep(dice.uniform(0.0, 0.3))
-            up = [int(slot.at.split("/")[1]) for slot in self._executor._slots if slot.at]
-            victims = [pid for pid in up if pid not in seen and not self._is_spared(pid)]
+            at_work = {pid for what, _, pid in history.lines(self._log) if what == "begin"}
+            up = {int(slot.at.split("/")[1]) for slot in self._executor._slots if slot.at}
+            victims = [pid for pid in (up & at_work) - seen if not self._is_spared(pid)]
             if victims:
                 seen.add(victims[0])
                 os.kill(victims[0], signal.SIGKILL)
