@@ -126,7 +126,7 @@ def settled(
     found: dict[str, Settled] = {}
     is_settled = or_(trials.c.state != "open", gaps.c.key.is_not(None))
     query = trials_of(sweep).where(among(connection, trials.c.key, keys), is_settled)
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         value = decoder.settled(row)
         if value is not None:
             found[row.key] = value

@@ -129,7 +129,7 @@ class Decoder:
         """
         if row.state == "open":
             return None if row.gap_sweep is None else self._gap(row)
-        if checksum(row.key, row._asdict()) != row.checksum:
+        if checksum(row.key, row._mapping) != row.checksum:
             raise self._damaged(row)
         result = Result(row.key, Outcome(row.outcome), json.loads(row.measures), row.seconds)
         return Settled(self.trial(row), result, row.attempt)
