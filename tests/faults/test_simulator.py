@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.simulator.books import Books, MemoryBooks
 from tests.faults.simulator.ledger import LedgerBooks
-from tests.faults.simulator.mutants import MUTANTS, MUTANTS_OF_THE_MIRROR, Mutant
+from tests.faults.simulator.mutants import (
+    MUTANTS,
+    MUTANTS_OF_THE_EXECUTOR,
+    MUTANTS_OF_THE_MIRROR,
+    Mutant,
+)
+from tests.faults.simulator.ray import RayOnPaper
 from tests.faults.simulator.simulation import Simulation, remember_references, simulate
 from tests.faults.simulator.world import EVERY, TO_MLFLOW, World, faults_of
 
@@ -30,16 +36,13 @@ def _references() -> None:
     remember_references()
 
 
-def played(
-    seeds: Iterable[int], make_books: Callable[[World], Books] = MemoryBooks
-) -> Counter[str]:
+def played(seeds: Iterable[int], where: str = "", **made: Any) -> Counter[str]:
     """What happened in those seeds; raises where a promise was broken."""
     counts: Counter[str] = Counter()
-    where = "" if make_books is MemoryBooks else " --ledger"
     for seed in seeds:
-        found = simulate(seed, make_books)
+        found = simulate(seed, **made)
         if found.violation:
-            replay = f"python -m tests.faults.simulator {seed}{where} --fewest"
+            replay = f"python -m tests.faults.simulator {seed} {where} --fewest"
             pytest.fail(f"{found.story}\nreplay with: {replay}")
         counts.update(found.counts)
     return counts
@@ -72,8 +75,11 @@ def test_a_seed_plays_the_same_every_time():
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_planted_fault_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch):
     mutant(monkeypatch)
-    seeds = (seed for seed in range(WITHIN) if simulate(seed).violation)
-    assert next(seeds, None) is not None
+    assert is_noticed()
+
+
+def is_noticed(**made: Any) -> bool:
+    return any(simulate(seed, **made).violation for seed in range(WITHIN))
 
 
 @pytest.fixture
@@ -84,17 +90,34 @@ def real_ledgers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[W
 
 
 def test_a_real_ledger_and_its_mirror_keep_every_promise(real_ledgers):
-    played(range(15), real_ledgers)
+    played(range(10), "--ledger", make_books=real_ledgers)
 
 
 @pytest.mark.slow
 def test_a_real_ledger_and_its_mirror_keep_every_promise_for_longer(real_ledgers):
-    counts = played(range(2000), real_ledgers)
+    counts = played(range(1000), "--ledger", make_books=real_ledgers)
     assert set(EVERY) <= counts.keys(), "every fault has struck somewhere"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS_OF_THE_MIRROR, ids=lambda mutant: mutant.__name__)
 def test_a_planted_fault_of_the_mirror_is_noticed(mutant, real_ledgers, monkeypatch):
     mutant(monkeypatch)
-    seeds = (seed for seed in range(WITHIN) if simulate(seed, real_ledgers).violation)
-    assert next(seeds, None) is not None
+    assert is_noticed(make_books=real_ledgers)
+
+
+def test_the_executor_of_ray_keeps_every_promise_on_a_simulated_one(monkeypatch):
+    RayOnPaper.use(monkeypatch)
+    played(range(150), "--ray", make_executor=RayOnPaper)
+
+
+@pytest.mark.slow
+def test_the_executor_of_ray_keeps_every_promise_for_longer(monkeypatch):
+    RayOnPaper.use(monkeypatch)
+    played(range(150, 5000), "--ray", make_executor=RayOnPaper)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS_OF_THE_EXECUTOR, ids=lambda mutant: mutant.__name__)
+def test_a_planted_fault_of_the_executor_is_noticed(mutant: Mutant, monkeypatch):
+    RayOnPaper.use(monkeypatch)
+    mutant(monkeypatch)
+    assert is_noticed(make_executor=RayOnPaper)

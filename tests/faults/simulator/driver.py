@@ -64,7 +64,7 @@ class Driver:
         watched.open(record)
         watched.reusable(_wanted(self.name), self.spec.seed)
         simulation.world.note("driver of {} holds it", self.name)
-        self.executor = SimulatedExecutor(
+        self.executor = simulation.make_executor(
             simulation.world,
             simulation.witness,
             simulation.science,

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.domain.trial import Result
+from orchestrator.engine import slot
 from orchestrator.plan.facts import Finished
 from orchestrator.plan.rounds import Rounds
 from orchestrator.sweep import Sweep
@@ -110,6 +111,15 @@ def marked_before_sent(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(outbox, "cell_news", read_and_mark)
 
+
+def answered_twice(patch: pytest.MonkeyPatch) -> None:
+    """A slot forgets that it has answered for a pack that it ended."""
+    forgetful = property(lambda self: False, lambda self, value: None)
+    patch.setattr(slot.Handed, "stopped", forgetful)
+
+
+MUTANTS_OF_THE_EXECUTOR: tuple[Mutant, ...] = (answered_twice,)
+"""Played with the executor of Ray."""
 
 MUTANTS_OF_THE_MIRROR: tuple[Mutant, ...] = (marked_before_sent,)
 """Played on the real ledger, where the real mirror is."""

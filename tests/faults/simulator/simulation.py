@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from orchestrator import failpoints
 from orchestrator.errors import SweepInUse
 from orchestrator.ports import Ask, SweepRecord
 from tests.faults.simulator.books import Books, MemoryBooks
-from tests.faults.simulator.cluster import LEASE_S, NODES
+from tests.faults.simulator.cluster import LEASE_S, NODES, SimulatedExecutor
 from tests.faults.simulator.driver import Driver
 from tests.faults.simulator.science import MINUTES, MOST_TRIALS, Science, a_spec
 from tests.faults.simulator.witness import Violation, Witness, hold
@@ -23,6 +24,9 @@ SALTS = 24
 
 GRACE_S = 60.0
 """What ends without help, ends within so long after the last driver."""
+
+MakeExecutor = Callable[[World, Witness, Science, str, int, int], Any]
+"""An executor of a driver: world, witness, science, sweep, epoch, slots."""
 
 Answer = tuple[list[list[Ask]], dict[str, object]]
 
@@ -54,7 +58,9 @@ class Simulation:
         faults: Mapping[str, float],
         make_books: Callable[[World], Books] = MemoryBooks,
         salt: int | None = None,
+        make_executor: MakeExecutor = SimulatedExecutor,
     ) -> None:
+        self.make_executor = make_executor
         self.world = World(seed, faults)
         self.science = Science(seed % SALTS if salt is None else salt)
         self.books = make_books(self.world)
@@ -68,13 +74,13 @@ class Simulation:
     # the play
 
     def run(self, names: tuple[str, ...] = (MAIN,)) -> None:
-        """Until every sweep is answered; raises `Violation`."""
+        """Until every sweep is answered and no driver is left; raises `Violation`."""
         with self._failing():
             for name in names:
                 self._begin(name)
             for fault in NOW_AND_THEN:
                 self._schedule(fault)
-            while self._left:
+            while self._left or self._drivers:  # who was replaced has yet to hear of it
                 self._turn()
                 self.everything_ends()
             self.world.is_stormy = False
@@ -248,9 +254,10 @@ def simulate(
     seed: int,
     make_books: Callable[[World], Books] = MemoryBooks,
     but: Collection[str] = (),
+    make_executor: MakeExecutor = SimulatedExecutor,
 ) -> Found:
     """Play one seed, without some of its faults if asked."""
-    simulation = Simulation(seed, faults_of(seed, but), make_books)
+    simulation = Simulation(seed, faults_of(seed, but), make_books, make_executor=make_executor)
     violation = ""
     try:
         simulation.run()
@@ -261,11 +268,15 @@ def simulate(
     return Found(seed, simulation.world.counts, violation, simulation.world)
 
 
-def with_fewest_faults(seed: int, make_books: Callable[[World], Books] = MemoryBooks) -> Found:
+def with_fewest_faults(
+    seed: int,
+    make_books: Callable[[World], Books] = MemoryBooks,
+    make_executor: MakeExecutor = SimulatedExecutor,
+) -> Found:
     """The same violation with those faults left out that it does not need."""
-    found, out = simulate(seed, make_books), set[str]()
+    found, out = simulate(seed, make_books, (), make_executor), set[str]()
     for fault in faults_of(seed):
-        calmer = simulate(seed, make_books, {*out, fault})
+        calmer = simulate(seed, make_books, {*out, fault}, make_executor)
         if calmer.violation[:2] == found.violation[:2]:
             found, out = calmer, {*out, fault}
     return found
