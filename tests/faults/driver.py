@@ -19,7 +19,7 @@ from orchestrator import failpoints
 from orchestrator.cli import main
 from orchestrator.domain.plugin import load_file
 from orchestrator.domain.point import Point
-from orchestrator.engine import InlineExecutor
+from orchestrator.engine import InlineExecutor, RayExecutor
 from orchestrator.plan.reuse import wanted
 from orchestrator.ports import ArmTally, Ask, StoppedBy, SweepRecord
 from orchestrator.spec import ExperimentSpec
@@ -80,13 +80,17 @@ class Acknowledging(Ledger):
 
 @dataclass(frozen=True)
 class Life:
-    """What one driver is to do. `failpoint` is told to it as `NAME=ACTION@NTH`."""
+    """What one driver is to do. `failpoint` is told to it as `NAME=ACTION@NTH`.
+
+    It trains in its own process, or on a Ray of its own with so many `slots`.
+    """
 
     folder: Path
     question: dict[str, object]
     rounds: int = 6
     failpoint: str = ""
     is_mirrored: bool = False
+    slots: int = 0
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -117,14 +121,16 @@ def live(life: Life) -> None:
     mirror = OutboxMirror(database, store, pace_s=0.0) if life.is_mirrored else None
     tracker, spec = Acknowledging(database, mirror), life.spec
     tracker.open(SweepRecord(spec.id, spec.name, spec.canonical, "", "running", started=1e9))
+    executor = RayExecutor(None, life.slots, 0.0, [PLUGIN]) if life.slots else InlineExecutor()
     try:
         tracker.reusable(wanted(spec), spec.seed)
         walking = Walking(life.rounds)
-        sweep = Sweep(spec, tracker=tracker, executor=InlineExecutor(), proposer=walking)
+        sweep = Sweep(spec, tracker=tracker, executor=executor, proposer=walking)
         stopped_by = sweep.answer()
         tracker.publish({"trials": float(len(tracker.members()))}, {"page.html": b"<p>done</p>"})
         tracker.finish("finished", stopped_by)
     finally:
+        executor.close()
         tracker.close()
 
 

@@ -40,7 +40,13 @@ def test_two_hundred_random_kills_lose_and_double_nothing_and_mlflow_has_it_all(
     history.check_mirror(tmp_path / "ledger.db", tmp_path / "store")
 
 
-def killed_at_random(folder, kills, **more):
+@pytest.mark.slow
+def test_drivers_killed_with_a_ray_of_their_own_lose_and_double_nothing(tmp_path):
+    """Each leaves workers behind that may run for some seconds more, and nobody hears of it."""
+    killed_at_random(tmp_path, kills=10, rounds=15, slots=2, strays=True)
+
+
+def killed_at_random(folder, kills, strays=False, **more):
     """So many drivers die while they work; each sweep ends as it does when left alone."""
     dice, seed, killed = random.Random(SEED), 0, 0
     life = Life(folder, a_question(seed), **more)
@@ -54,13 +60,13 @@ def killed_at_random(folder, kills, **more):
         else:  # it had finished
             seed += 1
             life = replace(life, question=a_question(seed))
-    calm = replace(life, folder=folder / "calm", is_mirrored=False)
+    calm = replace(life, folder=folder / "calm", is_mirrored=False, slots=0)
     calm.folder.mkdir()
     for one in range(seed + 1):
         question = a_question(one)
         assert exit_of(begin(replace(life, question=question))) == 0
         assert exit_of(begin(replace(calm, question=question))) == 0
-    history.check(life.ledger, life.log)
+    history.check(life.ledger, life.log, strays=strays)
     assert history.results(life.ledger) == history.results(calm.ledger)
     assert history.asked(life.ledger) == history.asked(calm.ledger)
 
