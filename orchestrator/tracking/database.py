@@ -162,7 +162,7 @@ class Database:
 
     @contextmanager
     def _changing_tables(self) -> Iterator[Connection]:
-        """A transaction beside which no other changes tables; PostgreSQL has to be asked for that."""
+        """A transaction beside which no other changes tables; PostgreSQL has to be asked for it."""
         with self.writing() as connection:
             if not self.is_sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})"))

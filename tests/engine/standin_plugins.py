@@ -31,7 +31,10 @@ class Slope(Target):
 
 
 class Patient(Learner):
-    """Reports a number that uses products and solves, after behaving as it is told to."""
+    """Reports a number that uses products and solves, after behaving as it is told to.
+
+    With `at_n` it behaves well wherever no trial of the pack has that n.
+    """
 
     kind: Literal["patient"] = "patient"
     how: Literal[
@@ -48,6 +51,7 @@ class Patient(Learner):
         "diverge",
     ] = "well"
     seconds: float = 0.0
+    at_n: int = 0
     log: str = ""
     predicts = False
     reports = ("norm",)
@@ -57,7 +61,7 @@ class Patient(Learner):
 
     def fit(self, problem, streams):
         self._note("begin")
-        if self.how != "well":
+        if self.how != "well" and (not self.at_n or bool((problem.n == self.at_n).any())):
             getattr(self, "_" + self.how)()
         ridge = problem.x.mT @ problem.x + torch.eye(problem.point.d, dtype=problem.dtype)
         found = torch.linalg.solve(ridge, problem.x.mT @ problem.y[:, :, None])

@@ -58,7 +58,11 @@ def asked(server: str, query: str) -> list[tuple]:
 
 def opened(url: str, sweep: str = a_sweep().id, name: str = "cover") -> Ledger:
     ledger = Ledger(Database(url))
-    ledger.open(a_sweep(sweep, name))
+    try:
+        ledger.open(a_sweep(sweep, name))
+    except SweepInUse:
+        ledger.database.close()
+        raise
     return ledger
 
 
