@@ -22,7 +22,7 @@ from orchestrator.domain.pack import run_pack
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.targets.sparse_parity import SparseParity
-from orchestrator.domain.trial import Cell, Trial
+from orchestrator.domain.trial import Cell, Result, Trial
 
 D, WIDTH = 5, 7
 
@@ -331,3 +331,12 @@ def test_weights_start_at_variance_one_over_fan_in_and_biases_at_zero():
     assert abs(outer.square().mean() * 10 - 1) < 6 * math.sqrt(2 / outer.numel())
     assert net.first[:, 8:].count_nonzero() == 0
     assert net.offset.count_nonzero() == 0
+
+
+@pytest.mark.parametrize("samples", ["finite", "fresh"])
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_batches_of_sixteen_leave_no_trial_to_the_tail_of_a_vectorised_loop(samples, count):
+    learner = TwoLayer(width=16, steps=60, batch_size=16, samples=samples)
+    pack = [trial(learner, repeat, n=n) for repeat, n in enumerate([900, 330, 960, 640, 961])]
+    alone = [run_pack([one])[0] for one in pack[:count]]
+    assert all(map(Result.same_as, run_pack(pack[:count]), alone))

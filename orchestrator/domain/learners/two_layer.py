@@ -27,6 +27,12 @@ MIXED_N = 4096
 """Up to this n trials of any n share a call; above, n within a factor of two."""
 
 
+VECTORS = 32
+"""torch takes so many float32 at once where the processor has AVX-512, and what is left of a tensor
+one by one, by functions that differ in the last bits: scores, (B, rows), must leave nothing. A lone
+trial needs a twin anyway, see `run_pack`."""
+
+
 class TwoLayer(Learner):
     """f(x) = sum_j a_j phi(w_j . x + b_j) + c with `width` hidden units, trained on all layers.
 
@@ -160,7 +166,7 @@ class _Training:
         everyone = list(range(len(self._problem)))
         saved = self._problem.checkpointer.saved()
         if saved is None:
-            return everyone, 0
+            return self._keep(everyone, everyone), 0
         self._net.put_rows(everyone, saved.state["net"])
         self._optimiser = _optimiser(self._learner, self._net, saved.at * CHUNK_STEPS)
         for name, moment in self._optimiser.moments.items():
@@ -191,12 +197,14 @@ class _Training:
         )
 
     def _keep(self, trials: list[int], places: list[int]) -> list[int]:
-        """Go on with the trials at those places only; a lone one keeps a twin, see `run_pack`."""
-        if len(places) == len(trials) or not places:
-            return [trials[place] for place in places]
-        places = places if len(places) > 1 else places * 2
-        self._net, self._optimiser = self._net.taken(places), self._optimiser.taken(places)
-        return [trials[place] for place in places]
+        """Go on with the trials at those places only, and with twins where they need one."""
+        kept = list({trials[place]: place for place in places}.values())  # without older twins
+        if len(kept) == 1 or (len(kept) % 2 and self._batches.rows % VECTORS):
+            kept.append(kept[-1])
+        if not kept or kept == list(range(len(trials))):
+            return [trials[place] for place in kept]
+        self._net, self._optimiser = self._net.taken(kept), self._optimiser.taken(kept)
+        return [trials[place] for place in kept]
 
     def _chunk(self, number: int, trials: list[int]) -> None:
         """Take the steps of one chunk, until all trials are done."""
