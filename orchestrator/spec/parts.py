@@ -258,7 +258,11 @@ class Tune(Part):
 
 
 class Resources(Part):
-    """What a trial may use. Defaults: a core of the machine, and minutes chosen by hand."""
+    """What a trial may use. Defaults: a core of the machine, and minutes chosen by hand.
+
+    The minutes are those of one attempt; a trial is a gap after three alone that took longer. A
+    learner that is resumable goes on where the last attempt stood.
+    """
 
     gpus: float = Field(0.0, ge=0, le=64, description="GPUs, or the share of one, per slot")
     minutes_per_trial: float = Field(
