@@ -205,6 +205,8 @@ class Ledger:
                 for key, result in verdict.accepted.items()
             }
             writes.settle(connection, settling, now, where)
+        for key in (*settling, *(key for key, _ in verdict.late)):  # never to be begun again
+            self._begun.pop(key, None)
         self._wake()
         return verdict.refused
 
