@@ -8,6 +8,9 @@ STAMP  := $(VENV)/.installed
 # system's packages and torch's pin is left out. Asked of the base Python only, never of a venv.
 OWN_TORCH := $(shell $(PYTHON) -c "import sys; sys.prefix == sys.base_prefix or sys.exit(); import torch; v = torch.__version__.split('.'); print('yes' if (int(v[0]), int(v[1])) >= (2, 6) else '')" 2>/dev/null)
 
+# Tests of one file share what they start (a Ray, a server), so files are dealt out whole.
+SPREAD := -n logical --maxprocesses 4 --dist loadfile
+
 .PHONY: run setup test test-all check format bench bench-search bench-peers ui golden clean
 
 run: setup  ## answer the first experiment file and show thresholds beside theory
@@ -29,7 +32,7 @@ endif
 	touch $@
 
 test: setup  ## everything that runs in minutes on two cores
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SPREAD)
 
 test-all: setup  ## with the slow tiers
 	$(BIN)/python -m pytest -q -m "not gpu"
