@@ -77,7 +77,7 @@ class Simulation:
         """Until every sweep is answered and no driver is left; raises `Violation`."""
         with self._failing():
             for name in names:
-                self._begin(name)
+                self._spawn(name)
             for fault in NOW_AND_THEN:
                 self._schedule(fault)
             while self._left or self._drivers:  # who was replaced has yet to hear of it
@@ -103,11 +103,8 @@ class Simulation:
             return
         self.world.dice.choice(self._drivers).turn()
 
-    def _begin(self, name: str) -> None:
-        self._left.add(name)
-        self._spawn(name)
-
     def _spawn(self, name: str) -> Driver:
+        self._left.add(name)  # even one that was answered: it is open again
         driver = Driver(self, name, self.books.tracker())
         self.world.counts["drivers"] += 1
         self._drivers.append(driver)
@@ -183,7 +180,7 @@ class Simulation:
             case "wall clock jumps":
                 self.world.wall_offset_s += dice.choice((-3600.0, 3600.0))
             case "another sweep" if EDITED not in {one.name for one in self._past}:
-                self._begin(EDITED)
+                self._spawn(EDITED)
         self._schedule(fault)
 
     def _try_to_drive_too(self) -> None:
