@@ -68,7 +68,7 @@ def settled_row(result: Result, attempt: int) -> dict[str, Any]:
     return {**row, "checksum": checksum(result.key, row)}
 
 
-def checksum(key: str, row: Mapping[str, Any]) -> str:
+def checksum(key: str, row: Mapping[Any, Any]) -> str:
     """64-bit hash of a key and of what was settled for it, 16 hexadecimal digits."""
     names = ("state", "attempt", "outcome", "measures", "seconds")
     return _hash(canonical_json([key, *(row[name] for name in names)]), 8)
