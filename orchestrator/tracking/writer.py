@@ -303,9 +303,31 @@ def client_of(store: Store) -> Any:
         turn = _Turn(store.folder / "mlflow.db.lock")
     with turn, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if store.folder is not None:
+            _make_whole(store.folder / "mlflow.db")
         client = mlflow.tracking.MlflowClient(tracking_uri=store.uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def _make_whole(database: Path) -> None:
+    """Have MLflow make its database aside, and move it into place where there is none.
+
+    Its migrations are not one transaction: a process killed in the middle of them would leave a
+    store that every later start refuses ("table … already exists"; 3.17).
+    """
+    if database.exists():
+        return
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in database.parent.glob(f"{database.name}.new*"):  # its journal too
+        left.unlink()
+    new = database.with_name(f"{database.name}.new")
+    with around("mlflow.create"):
+        made = SqlAlchemyStore(f"sqlite:///{new}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+        made.engine.dispose()
+    os.replace(new, database)
 
 
 class _Turn:

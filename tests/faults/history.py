@@ -100,7 +100,9 @@ def _i4_all_or_nothing(ledger: Path, done: Mapping[str, Row]) -> None:
 
 def _i9_nothing_is_left_behind(ledger: Path, attempts: list[Row]) -> None:
     assert not [row["key"] for row in attempts if row["ended"] is None], "a lease is still held"
-    assert not list(ledger.parent.glob("*.lock")), "a lock is still held"
+    ended = [row["id"] for row in rows(ledger, "SELECT id FROM sweeps")]
+    held = [one for one in ended if (ledger.parent / f"{ledger.name}-{one}.lock").exists()]
+    assert not held, "a lock is still held"
     assert {row["status"] for row in rows(ledger, "SELECT status FROM sweeps")} == {"finished"}
 
 
