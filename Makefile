@@ -49,6 +49,7 @@ format: setup
 
 bench: setup  ## speed and search efficiency, each against a named peer
 	for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.search.closed_form
 	$(BIN)/python -m benchmarks.search --quick
 	$(BIN)/python -m benchmarks.known_thresholds
