@@ -33,7 +33,7 @@ by hand, for seconds."""
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialRow:
     """One trial of a sweep as a row: where it stands, how it ended, what it measured.
 

@@ -81,7 +81,7 @@ class Proposer(Protocol):
         """Why an empty proposal was empty; None where a design was simply completed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Settled:
     """A trial that needs no more work: a committed result, or a gap with its reasons.
 
@@ -115,7 +115,7 @@ class SweepRecord:
     mlflow_run: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A trial's membership in a sweep: its arm, the round that asked for it, and its state.
 

@@ -141,8 +141,7 @@ def _refuse_lost_ledger(spec: ExperimentSpec, place: Place) -> None:
 def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRecord) -> Answer:
     stopped_by = sweep.answer()
     executor.close()
-    members = tracker.members()
-    found = found_of(sweep.spec, record, members, "finished", stopped_by)
+    found = found_of(sweep.spec, record, tracker.members(), "finished", stopped_by)
     tracker.publish(metrics_of(found), artifacts_of(found))
     tracker.finish("finished", stopped_by)
     return found

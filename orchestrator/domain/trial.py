@@ -76,7 +76,7 @@ class Trial:
         return cls(cell, repeat=value["repeat"], seed=value["seed"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """What came of one trial. `measures` holds finite numbers only.
 

@@ -12,6 +12,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Row
@@ -131,7 +132,9 @@ class Decoder:
             return None if row.gap_sweep is None else self._gap(row)
         if checksum(row.key, row._mapping) != row.checksum:
             raise self._damaged(row)
-        result = Result(row.key, Outcome(row.outcome), json.loads(row.measures), row.seconds)
+        # names are the same for every trial of a sweep, of which there may be millions
+        measures = {intern(name): value for name, value in json.loads(row.measures).items()}
+        result = Result(row.key, Outcome(row.outcome), measures, row.seconds)
         return Settled(self.trial(row), result, row.attempt)
 
     def _gap(self, row: Row[Any]) -> Settled:
