@@ -35,7 +35,7 @@ from orchestrator.ports import (
 from orchestrator.tracking import fence, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import Lock, lock_for
-from orchestrator.tracking.schema import drivers, members, rounds, sweeps
+from orchestrator.tracking.schema import drivers, rounds, sweeps
 
 
 class Mirror(Protocol):
@@ -133,9 +133,7 @@ class Ledger:
             if connection.execute(select(rounds.c.number).where(*same)).first() is not None:
                 return
             connection.execute(insert(rounds).values(rows.round_row(self._sweep, number, asks)))
-            writes.add_members(connection, self._sweep, number, trials)
-            cached = (members.c.sweep == self._sweep, members.c.round == number, members.c.cached)
-            writes.queue_trials(connection, self._clock(), *cached)
+            writes.add_members(connection, self._sweep, number, trials, self._clock())
         self._wake()
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:

@@ -123,12 +123,16 @@ def _take_wheel(connection: Connection, sweep: str, now: float) -> int:
 
 
 def add_members(
-    connection: Connection, sweep: str, number: int, asked: Sequence[tuple[int, Trial]]
+    connection: Connection,
+    sweep: str,
+    number: int,
+    asked: Sequence[tuple[int, Trial]],
+    now: float,
 ) -> None:
     """Add a round's trials, with their arms, to the sweep; those it has already stay put.
 
     Cached are those with a result, but for the sweep's own of a ledger that was rebuilt: MLflow was
-    told of them before it was asked.
+    told of them before it was asked. Of the others it will be told.
     """
     own_cells = {trial.cell.key: trial.cell for _, trial in asked}
     add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
@@ -148,6 +152,10 @@ def add_members(
         for position, (arm, trial) in enumerate(asked)
     ]
     add_new(connection, members, new)
+    cached = [row["key"] for row in new if row["cached"]]
+    if cached:
+        is_new = (members.c.sweep == sweep, members.c.round == number, members.c.cached)
+        queue_trials(connection, now, *is_new, among(connection, members.c.key, cached))
 
 
 def note_reusable(
