@@ -202,7 +202,7 @@ class Sweep:
         left = [trial for trial in pack.trials if trial.key not in accepted]
         settled = self._settle([trial.key for trial in left])
         refused = tuple(trial for trial in left if trial.key not in settled)
-        if refused:  # another sweep began a newer attempt of the same trials meanwhile
+        if refused:  # the attempt ended meanwhile, without a result
             self._carry_out(self._board.handle(Added(refused)))
 
     def _carry_out(self, commands: Iterable[Command]) -> None:

@@ -40,7 +40,7 @@ class Signals:
 
     def __init__(self, words: str) -> None:
         self._words = words
-        self._asked = False
+        self._asked = self._closed = False
         self._heard = False
         self._before: dict[int, object] = {}
         self._ear, self._mouth = os.pipe()
@@ -66,7 +66,8 @@ class Signals:
         trace: TracebackType | None,
     ) -> None:
         self._heard = True
-        if not self._asked:  # else the watch goes on, for the rest of the process has an end too
+        self._closed = not self._asked
+        if self._closed:  # else the watch goes on, for the rest of the process has an end too
             for number, handler in self._before.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]
             signal.set_wakeup_fd(-1)
@@ -86,7 +87,10 @@ class Signals:
             return
         asked_at, self._asked = time.monotonic(), True
         _say("stopping; what is committed is kept (again to end at once)")
-        if not self._hears_request(INTERRUPT_S):
+        heard = self._hears_request(INTERRUPT_S)
+        if self._closed:  # the request came as all was over
+            return
+        if not heard:
             signal.pthread_kill(_main(), signal.SIGALRM)
             self._hears_request(asked_at + END_S - time.monotonic())
         self._end()
@@ -103,10 +107,10 @@ class Signals:
                 return bool(number)
 
     def _end(self) -> None:
-        _say(f"ended at once; go on with: {self._words}")
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()
+        _say(f"ended at once; go on with: {self._words}")
         os._exit(_STATUS)
 
 
@@ -121,8 +125,11 @@ def _main() -> int:
 
 
 def _say(words: str) -> None:
-    """Not through a stream: a handler may find it in the middle of another write."""
-    os.write(2, f"{words}\n".encode())
+    """Not through a stream: a handler may find it in the middle of another write. Nobody may be
+    left to read it.
+    """
+    with suppress(OSError):
+        os.write(2, f"{words}\n".encode())
 
 
 def _interrupted(error: KeyboardInterrupt) -> Interrupted:

@@ -104,8 +104,8 @@ class Checkpoints:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def keys(self) -> list[str]:
-        """Keys of trials that have something here."""
-        with suppress(FileNotFoundError):
+        """Keys of trials that have something here, as far as the folder can be read."""
+        with suppress(OSError):
             return [name for name in os.listdir(self.folder) if _KEY.fullmatch(name)]
         return []
 
@@ -117,10 +117,14 @@ class Checkpoints:
     def load(self, key: str) -> SavedTrial | None:
         """The furthest sound checkpoint of a trial; damaged ones are removed on the way."""
         for path in self._files(key):
-            with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+            try:
                 return _read(path, key)
-            log.warning("%s is damaged; its trial goes on from an older one, or anew", path)
-            path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("%s cannot be read: %s", path, error)
+            except (ValueError, KeyError, zipfile.BadZipFile):
+                log.warning("%s is damaged; its trial goes on from an older one, or anew", path)
+                with suppress(OSError):
+                    path.unlink()
         return None
 
     def save(self, key: str, saved: SavedTrial) -> None:

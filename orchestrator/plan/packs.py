@@ -88,7 +88,9 @@ class Waiting:
         share = max(limits.least, -(-self._count // max(1, slots)))
         if not cost.is_measured(first.cell):
             return min(share, limits.first_trials)
-        worth = min(limits.most, int(limits.worth_s / cost.seconds(first.cell)))
+        each_s = cost.seconds(first.cell)  # nothing at all, for some point of some learner
+        is_tiny = each_s * limits.most <= limits.worth_s
+        worth = limits.most if is_tiny else int(limits.worth_s / each_s)
         return max(worth, min(share, limits.trials))
 
 

@@ -327,7 +327,13 @@ def _make_whole(database: Path) -> None:
     with around("mlflow.create"):
         made = SqlAlchemyStore(f"sqlite:///{new}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
         made.engine.dispose()
-    os.replace(new, database)
+    try:
+        os.link(new, database)
+    except FileExistsError:  # another program made it meanwhile
+        pass
+    except OSError:  # a file system without links
+        os.replace(new, database)
+    new.unlink(missing_ok=True)
 
 
 class _Turn:

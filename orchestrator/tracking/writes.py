@@ -152,7 +152,7 @@ def add_members(
         for position, (arm, trial) in enumerate(asked)
     ]
     add_new(connection, members, new)
-    cached = [row["key"] for row in new if row["cached"]]
+    cached = [str(row["key"]) for row in new if row["cached"]]
     if cached:
         is_new = (members.c.sweep == sweep, members.c.round == number, members.c.cached)
         queue_trials(connection, now, *is_new, among(connection, members.c.key, cached))
