@@ -10,52 +10,56 @@ from rich.table import Table
 from benchmarks.known_thresholds.costs import CHEAPER, DEARER, Costs, Row
 from benchmarks.known_thresholds.runs import Runs
 from benchmarks.known_thresholds.systems import REPEATS, System
+from benchmarks.known_thresholds.training import Found
 
 out = Console(width=160)
 
 
 def thresholds(system: System, rows: Sequence[Row]) -> None:
     """Every threshold of a system: as found at seed 0, and its costs, means over seeds."""
-    title = f"{system.name}: thresholds at seed 0, costs over {len(rows[0].found)} seeds"
-    table = _table(title, THRESHOLD_COLUMNS)
+    kinds = " and ".join(sorted({row.theory.kind for row in rows}))
+    close = f"{system.within:g}" if system.is_absolute else f"{system.within:.0%}"
+    table = _table(
+        f"{system.name}: asked to {rows[0].spec.search.tolerance:.0%}; theory is {kinds}, good to "
+        f"{close}; as found at seed 0, costs over {len(rows[0].found)} seeds",
+        THRESHOLD_COLUMNS,
+    )
     for row in rows:
         table.add_row(*_threshold(row))
     out.print(table)
 
 
 THRESHOLD_COLUMNS = (
-    "arm", "d", "k", "n*", "interval", "±", "asked", "pooled", "theory", "off", "within", "good",
-    *("trials", "grid", "oracle", "s", "grid s", "oracle s", "grid/search"),
+    "arm", "d", "k", "n*", "interval", "half", "narrow", "pooled", "theory", "off", "good",
+    *("trials", "grid", "oracle", "search s", "grid s", "oracle s", "cheaper"),
 )  # fmt: skip
 
 
 def _threshold(row: Row) -> list[str]:
-    first, spec, costs = row.found[0], row.spec, row.costs
-    unit, within = ("", row.system.within) if row.system.is_absolute else ("%", row.system.within)
-    place = [str(row.place.arm.index), str(row.place.asked.d), str(row.place.asked.k)]
-    if first.n_star is None or first.low is None or first.high is None:
-        found = [first.status, "", ""]
-    else:
-        half = (first.high - first.low) / (2 * first.n_star)
-        found = [f"{first.n_star:.1f}", f"{first.low:.1f}-{first.high:.1f}", f"{half:.1%}"]
+    first, costs = row.found[0], row.costs
     off = row.off(first)
     return [
-        *place,
-        *found,
-        f"{spec.search.tolerance:.0%}" + ("" if row.is_known(first) else " NO"),
+        *(str(number) for number in (row.place.arm.index, row.place.asked.d, row.place.asked.k)),
+        *_located(first),
+        "yes" if row.is_known(first) else "NO",
         f"{row.pooled:.1f}",
-        f"{row.theory.n_star:g} {row.theory.kind}",
-        f"{off:+.2f}" if not unit else f"{off:+.1%}",
-        f"{within:g}" if not unit else f"{within:.0%}",
+        f"{row.theory.n_star:g}",
+        f"{off:+.2f}" if row.system.is_absolute else f"{off:+.1%}",
         f"{row.good}/{len(row.found)}",
-        f"{costs.search.trials:.0f}",
-        f"{costs.grid.trials:.0f}",
-        f"{costs.oracle.trials:.0f}",
+        *(f"{cost.trials:.0f}" for cost in (costs.search, costs.grid, costs.oracle)),
         f"{costs.search.cpu_s:.2f}",
         f"{costs.grid.cpu_s:.2f}" + _scaled([row]),
-        f"{costs.oracle.cpu_s:.2f}",
+        f"{costs.oracle.cpu_s:.3f}",
         f"{costs.cheaper:.1f}",
     ]
+
+
+def _located(found: Found) -> tuple[str, str, str]:
+    """n*, its interval, and half the width of that over n*; its status where there is none."""
+    if found.n_star is None or found.low is None or found.high is None:
+        return found.status, "", ""
+    half = (found.high - found.low) / (2 * found.n_star)
+    return f"{found.n_star:.1f}", f"{found.low:.1f}-{found.high:.1f}", f"{half:.1%}"
 
 
 def side_by_side(systems: Sequence[tuple[System, Sequence[Row], Sequence[Runs]]]) -> bool:
@@ -73,11 +77,13 @@ def side_by_side(systems: Sequence[tuple[System, Sequence[Row], Sequence[Runs]]]
             f"{costs.grid.cpu_s:.2f}{_scaled(rows)}"
             for costs, (_, rows, _) in zip(each, systems, strict=True)
         ],
-        "seconds: oracle": [f"{costs.oracle.cpu_s:.2f}" for costs in each],
-        "search, packed as the grid": [f"{costs.as_packed:.2f}" for costs in each],
+        "seconds: oracle": [f"{costs.oracle.cpu_s:.3f}" for costs in each],
+        "seconds: search, packed alike": [f"{costs.as_packed:.2f}" for costs in each],
         "grid / search": [f"{costs.cheaper:.1f}" for costs in each],
         "grid / oracle": [f"{costs.allowed:.1f}" for costs in each],
         "search / oracle": [f"{costs.dearer:.2f}" for costs in each],
+        "grid / search, packed alike": [f"{costs.alike.cheaper:.1f}" for costs in each],
+        "search / oracle, packed alike": [f"{costs.alike.dearer:.2f}" for costs in each],
         "search / oracle in trials": [
             f"{costs.search.trials / costs.oracle.trials:.2f}" for costs in each
         ],
@@ -97,12 +103,12 @@ def side_by_side(systems: Sequence[tuple[System, Sequence[Row], Sequence[Runs]]]
 
 
 FOOT = f"""\
-good: as narrow as asked, and as close to theory as theory is good for; over all seeds.
+narrow: the interval is as narrow as asked, or lies within one integer step; good: that, and n* is
+as close to theory as theory is good for; pooled: n* from all trials, of every search and grid;
+cheaper: grid s / search s; ~ scaled up from so many repeats at every rung.
 Goal: grid / search of {CHEAPER} where grid / oracle is, else search / oracle of {DEARER} at most.
-packed as the grid: what the search's trials would take in packs as full as the grid's.
+packed alike: if the search's trials took what they take in the grid's packs, which are fuller.
 deciding: what a search spends on choosing, no training. wall: as the ledger has it.
-pooled: n* from all trials, of every search and of the grid.
-~ scaled up from so many repeats at every rung.
 """
 
 
@@ -118,5 +124,5 @@ def _scaled(rows: Sequence[Row]) -> str:
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="right" if name else "left")
+        table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
     return table

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,13 @@ def test_what_was_trained_is_not_trained_again(tmp_path):
     assert (tmp_path / "tiny.jsonl").read_text() == text
     with pytest.raises(LookupError):
         Runner(Records(tmp_path), trains=False).runs(TINY, seeds=3)
+
+
+def test_a_narrow_interval_far_from_theory_is_not_good(tmp_path):
+    runs = Runner(Records(tmp_path)).runs(TINY, seeds=1)
+    (close,), (far,) = judged(TINY, runs), judged(replace(TINY, within=0.0), runs)
+    assert close.is_known(close.found[0])
+    assert (close.good, far.good) == (1, 0)
 
 
 def test_a_line_that_a_kill_cut_off_spoils_no_other(tmp_path):
