@@ -52,18 +52,19 @@ def thresholds(found: Answer) -> Iterator[RenderableType]:
 
 def _arm_table(arm: ArmAnswer) -> Table:
     confidence = arm.thresholds[0].threshold.confidence if arm.thresholds else 0.95
-    table = Table(box=box.SIMPLE_HEAD)
+    kinds = " or ".join(sorted({one.theory_kind for one in arm.thresholds if one.theory_kind}))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in (
         "d",
         "k",
         "n_star",
         f"{100 * confidence:.0f}% interval",
-        "theory",
-        "n_star/theory",
+        f"theory\n({kinds})" if kinds else "theory",
+        "n_star/\ntheory",
+        "n at 10–90%",
+        "trials",
     ):
         table.add_column(name, justify="right")
-    table.add_column("n at 10–90%", justify="right")
-    table.add_column("trials", justify="right")
     is_tuned = any(one.tuned for one in arm.thresholds)
     if is_tuned:
         table.add_column("tuned")
@@ -89,7 +90,7 @@ def _cells(found: FoundThreshold) -> list[str]:
         str(one.k),
         number(one.n_star),
         interval(one.low, one.high),
-        f"{number(found.theory)}{' (' + found.theory_kind + ')' if found.theory_kind else ''}",
+        number(found.theory),
         f"{ratio:.3f}" if ratio else "–",
         n10_n90,
         f"{one.trials}{gaps}",

@@ -22,10 +22,10 @@ def test_a_search_repeats_from_its_seed():
 
 @pytest.mark.parametrize(
     ("name", "sweeps"),
-    [("Cover", 1), ("GF(2) rank", 2), ("GF(2) rank, wide range", 2), ("logistic, slope 8, d^2", 2)],
+    [("Cover", 1), ("GF(2) rank", 2), ("GF(2) rank, wide range", 6), ("logistic, slope 8, d^2", 2)],
 )
 def test_a_search_spends_at_most_twice_the_oracle_bound(name, sweeps):
-    """Means over many sweeps are 1.0 to 1.7 times the bound, with a spread of 0.3 for one."""
+    """Means over many sweeps are 1.0 to 1.8 times the bound, with a spread of 0.4 for one."""
     lines = [judge(NAMED[name], seed) for seed in range(sweeps)]
     assert sum(line.spent for line in lines) <= 2 * sum(line.oracle for line in lines)
 
