@@ -162,6 +162,9 @@ class Tracker(Protocol):
         without a note has none.
         """
 
+    def answered(self, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` with a result, by whichever sweep."""
+
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """Those of `keys` that need no more work: results of any sweep, and this one's gaps."""
 
@@ -183,8 +186,10 @@ class Tracker(Protocol):
         settled, because whichever sweep commits first settles a key for all.
         """
 
-    def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
-        """Close an attempt that gave no result."""
+    def charge(
+        self, attempts: Mapping[str, int], reason: str, charge: int, where: str = ""
+    ) -> None:
+        """Close attempts of a pack that gave no result, in one transaction."""
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Reasons of this sweep's charged attempts of each key, oldest first; keys without any are

@@ -11,9 +11,11 @@ started again: a round is recorded before anything of it runs, an attempt is beg
 starts, and a result is committed before anything else sees it.
 """
 
+import gc
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.trial import Result
@@ -123,8 +125,9 @@ class Sweep:
     def begin(self) -> None:
         """Take in what the ledger has of this sweep; once, before the first step."""
         self._began = self._clock()
-        for asks in self._tracker.rounds():
-            self._take_in(asks, recorded=True)
+        with _no_collection():
+            for asks in self._tracker.rounds():
+                self._take_in(asks, recorded=True)
 
     def step(self) -> bool:
         """One turn of the loop; whether it was the last, and `stopped_by` says why. See `answer`.
@@ -236,8 +239,8 @@ class Sweep:
 
     def _charge(self, command: Charge) -> None:
         pack = self._started.pop(command.pack_id, None)
-        for key, attempt in pack.attempts.items() if pack else ():
-            self._tracker.charge(key, attempt, command.reason, command.charge, command.where)
+        if pack:
+            self._tracker.charge(pack.attempts, command.reason, command.charge, command.where)
 
     def _notice_failure(self, reason: str) -> None:
         kind = reason.split(":")[0]  # the rest names a process or a place
@@ -283,6 +286,20 @@ class Sweep:
                 so_far=self._rounds.so_far,
             )
         )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for garbage: all that a large ledger holds is made at once and stays, and
+    the search walks through it again and again, a fifth of the time of 10^5 trials.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _failed(count: int, reason: str) -> EveryTrialFailed:

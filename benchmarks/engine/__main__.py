@@ -57,9 +57,12 @@ def _machinery(rounds: int) -> list[Line]:
 
 
 def _growth(options: argparse.Namespace) -> list[Line]:
-    small = median(measured("growth", trials=1000)["cpu_us"] for _ in range(5))
     sizes = [10_000, 100_000, *([1_000_000] if options.million else [])]
-    runs = {trials: measured("growth", trials=trials) for trials in sizes}
+    runs, prices = {}, _small_prices()
+    for trials in sizes:  # small ones before and after: a machine's pace drifts by a third
+        runs[trials] = measured("growth", trials=trials)
+        prices += _small_prices()
+    small = median(prices)
     shown = [Line("10^3 trials: price of a trial", small, "us of CPU")]
     for trials, found in runs.items():
         name = f"10^{len(str(trials)) - 1} trials"
@@ -73,6 +76,10 @@ def _growth(options: argparse.Namespace) -> list[Line]:
                  at_most=50.0 if large else None),
         ]  # fmt: skip
     return shown + _planning(options.rounds) + _resuming()
+
+
+def _small_prices() -> list[float]:
+    return [measured("growth", trials=1000)["cpu_us"] for _ in range(3)]
 
 
 def _planning(rounds: int) -> list[Line]:

@@ -22,7 +22,7 @@ from orchestrator.tracking.queries import lag
 
 NOTHING = Path(__file__).with_name("nothing.py")
 
-_LOOK_S = 0.02
+_LOOK_S, _DRAIN_S = 0.02, 600.0
 
 
 def nothing_words(trials: int, repeats: int) -> dict[str, Any]:
@@ -58,13 +58,10 @@ class Stage:
         ).answer()
 
     def drain(self) -> None:
-        """Wait until MLflow has been told everything."""
-        while self._lag():
-            time.sleep(_LOOK_S)
-
-    def _lag(self) -> int:
-        with self.ledger.database.reading() as connection:
-            return lag(connection, self.spec.id)
+        """The sweep's end: its ledger is closed, and MLflow told what is left."""
+        self.ledger.finish("finished", None)
+        if not self.ledger.close(drain_s=_DRAIN_S):
+            raise RuntimeError(f"MLflow was not told everything within {_DRAIN_S:g} s")
 
 
 @contextmanager
@@ -87,13 +84,17 @@ def staged(
     executor: Executor = InlineExecutor() if slots is None else _ray(slots, sources)
     stage = Stage(spec, ledger, executor)
     try:
-        if mirrored:
-            stage.drain()
+        while mirrored and _untold(database, spec.id):
+            time.sleep(_LOOK_S)
         yield stage
-        ledger.finish("finished", None)
     finally:
         executor.close()
         ledger.close()
+
+
+def _untold(database: Database, sweep: str) -> int:
+    with database.reading() as connection:
+        return lag(connection, sweep)
 
 
 def _ray(slots: int, sources: Sequence[tuple[str, str]]) -> RayExecutor:

@@ -17,7 +17,6 @@ from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.errors import (
     Interrupted,
     PhasefrontError,
-    PluginError,
     RequestError,
     Unreachable,
 )
@@ -211,11 +210,13 @@ def _make(checkpoints: Checkpoints | None) -> None:
 
 
 def _tidy(tracker: Tracker, checkpoints: Checkpoints | None) -> None:
-    """Forget the checkpoints of trials that need them no more."""
-    for key in checkpoints.keys() if checkpoints else ():
-        with suppress(PluginError):  # another sweep's trial, of a plug-in that is not known here
-            if checkpoints and tracker.settled([key]):
-                checkpoints.forget([key])
+    """Forget the checkpoints of trials that have a result.
+
+    A gap keeps its own: another sweep may be at work on the trial, or ask for it again.
+    """
+    keys = checkpoints.keys() if checkpoints else []
+    if checkpoints and keys:
+        checkpoints.forget(tracker.answered(keys))
 
 
 def _record(spec: ExperimentSpec, source: str, plugins: Sequence[tuple[str, str]]) -> SweepRecord:

@@ -238,11 +238,13 @@ class Slot:
 
     def _judge(self, facts: list[Finished | Lost]) -> None:
         """End the actor when its lease has lapsed or its pack is past the deadline."""
+        now = time.monotonic()
+        self.lease.looked(now)
         if self.dead is not None or not self.up:
             return
         head = self.queue[0] if self.queue else None
         limit_s = _ABANDON_S if head and head.stopped else head.pack.deadline_s if head else 0.0
-        verdict = self.lease.verdict(time.monotonic(), head.since if head else None, limit_s)
+        verdict = self.lease.verdict(now, head.since if head else None, limit_s)
         if verdict is None:
             return
         if head and not head.stopped:

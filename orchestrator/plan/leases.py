@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 from orchestrator.plan.facts import Reason
 
+FROZEN_S = 5.0
+"""A driver that has not looked for so long was frozen, or the machine asleep. By hand."""
+
+CATCH_UP_S = 5.0
+"""How long it then takes in what it missed before it gives anyone up. By hand."""
+
 
 @dataclass
 class Lease:
@@ -17,6 +23,14 @@ class Lease:
     seconds: float
     unheard_since: float | None = None
     is_cut_off: bool = False
+    _looked_at: float | None = None
+    _patient_until: float = float("-inf")
+
+    def looked(self, now: float) -> None:
+        """The driver takes in messages; what it missed while it was frozen may just have come."""
+        if self._looked_at is not None and now - self._looked_at > FROZEN_S:
+            self._patient_until = now + CATCH_UP_S
+        self._looked_at = now
 
     def asked(self, now: float) -> None:
         """A sign of life was asked for."""
@@ -42,6 +56,8 @@ class Lease:
 
         `began` is when the pack came to the head of the queue, `limit_s` the time it is allowed.
         """
+        if now < self._patient_until:
+            return None
         if self.unheard_since is not None and now - self.unheard_since > self.seconds:
             reason = Reason.NODE_LOST if self.is_cut_off else Reason.TIMED_OUT
             return reason, f"no pulse for {self.seconds:g} s"

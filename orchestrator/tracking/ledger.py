@@ -148,6 +148,11 @@ class Ledger:
         self._wake()
         return found
 
+    def answered(self, keys: Sequence[str]) -> set[str]:
+        """See `Tracker.answered`."""
+        with self.database.reading() as connection:
+            return queries.with_result(connection, keys)
+
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""
         with self.database.reading() as connection:
@@ -208,11 +213,13 @@ class Ledger:
         self._wake()
         return verdict.refused
 
-    def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
+    def charge(
+        self, attempts: Mapping[str, int], reason: str, charge: int, where: str = ""
+    ) -> None:
         """See `Tracker.charge`. An attempt that has ended keeps its reason."""
         with self._writing("charge") as connection:
             now = self._clock()
-            writes.end_attempts(connection, [(key, attempt)], now, reason, charge, where)
+            writes.end_attempts(connection, [*attempts.items()], now, reason, charge, where)
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """See `Tracker.charges`."""
@@ -287,6 +294,7 @@ class Ledger:
         self._held()
         with self._transaction(what) as connection:
             query = select(drivers.c.epoch).where(drivers.c.sweep == self._sweep)
+            query = query.with_for_update(read=True)  # nobody takes over until this has ended
             if connection.execute(query).scalar() != self._epoch:
                 raise SweepInUse(
                     f"sweep {self._sweep} was taken over by another driver; "

@@ -93,6 +93,10 @@ class MemoryTracker:
             self.memory.put(vars(sweep), "reusable", found)
         return found
 
+    def answered(self, keys: Sequence[str]) -> set[str]:
+        """See `Tracker.answered`."""
+        return {key for key in keys if key in self.memory.settled}
+
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """See `Tracker.settled`."""
         known = self.memory.settled
@@ -133,10 +137,13 @@ class MemoryTracker:
                 memory.queue(*(Queued(one, "trial", key) for one in memory.sweeps_of(key)))
         return verdict.refused
 
-    def charge(self, key: str, attempt: int, reason: str, charge: int, where: str = "") -> None:
+    def charge(
+        self, attempts: Mapping[str, int], reason: str, charge: int, where: str = ""
+    ) -> None:
         """See `Tracker.charge`. An attempt that has ended keeps its reason."""
         with self._writing("charge"):
-            self._end(key, attempt, reason, charge, where)
+            for key, attempt in attempts.items():
+                self._end(key, attempt, reason, charge, where)
 
     def charges(self, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """See `Tracker.charges`."""

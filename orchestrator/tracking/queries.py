@@ -105,6 +105,14 @@ def states(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, 
     return {key: (state, attempt) for key, state, attempt in connection.execute(query)}
 
 
+def with_result(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Those trials that have a result."""
+    query = select(trials.c.key).where(
+        among(connection, trials.c.key, keys), trials.c.state == "done"
+    )
+    return set(connection.execute(query).scalars())
+
+
 def given_up(connection: Connection, sweep: str, keys: Sequence[str]) -> set[str]:
     """Those trials that the sweep gave up itself."""
     query = select(gaps.c.key).where(gaps.c.sweep == sweep, among(connection, gaps.c.key, keys))

@@ -116,15 +116,26 @@ class Writer:
     def write_cells(self, experiment: str, entries: Sequence[CellEntry]) -> list[str]:
         """Tell cells, in one transaction where MLflow's tables are at hand; their runs, in order.
 
-        Raises `LookupError` when a run is gone.
+        A cell with a name that MLflow may refuse goes through its client. Raises `LookupError` when
+        a run is gone.
         """
-        if self._tables is not None and all(map(self._is_plain, entries)):
+        plain = [self._tables is not None and self._is_plain(entry) for entry in entries]
+        runs = [
+            "" if is_plain else self._write_cell(experiment, entry)
+            for entry, is_plain in zip(entries, plain, strict=True)
+        ]
+        at_once = [at for at, is_plain in enumerate(plain) if is_plain]
+        if self._tables is not None and at_once:
             if experiment not in self._artifacts:
                 place = self._client.get_experiment(experiment).artifact_location
                 self._artifacts[experiment] = place
             with around("mlflow.log"):
-                return self._tables.write(experiment, self._artifacts[experiment], entries)
-        return [self._write_cell(experiment, entry) for entry in entries]
+                made = self._tables.write(
+                    experiment, self._artifacts[experiment], [entries[at] for at in at_once]
+                )
+            for at, run in zip(at_once, made, strict=True):
+                runs[at] = run
+        return runs
 
     def _write_cell(self, experiment: str, entry: CellEntry) -> str:
         run = entry.run or self._new_run(experiment, entry.name, entry.started, entry.tags)

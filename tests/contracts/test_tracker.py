@@ -141,19 +141,34 @@ def test_settled_keys_are_not_begun_again(tracker: Tracker):
     assert tracker.begin([first.key, second.key]) == {second.key: 1}
 
 
+def test_answered_are_those_with_a_result_and_no_gaps(tracker: Tracker):
+    first, second, third = some_trials(3)
+    done(tracker, a_result(first))
+    tracker.begin([second.key])
+    tracker.give_up(second.key, ("worker died",))
+    assert tracker.answered([first.key, second.key, third.key, "nobody's"]) == {first.key}
+
+
+def test_the_attempts_of_a_pack_are_charged_together(tracker: Tracker):
+    first, second, third = some_trials(3)
+    attempts = tracker.begin([first.key, second.key, third.key])
+    tracker.charge({first.key: attempts[first.key], second.key: attempts[second.key]}, "hung", 1)
+    assert tracker.charges([*attempts]) == {first.key: ("hung",), second.key: ("hung",)}
+
+
 def test_charges_are_remembered_in_order_and_free_ones_left_out(tracker: Tracker):
     first, second, _ = some_trials(3)
     for reason, charge in [("worker died", 1), ("node lost", 0), ("out of memory", 1)]:
         attempt = tracker.begin([first.key])[first.key]
-        tracker.charge(first.key, attempt, reason, charge, "gpu-03")
+        tracker.charge({first.key: attempt}, reason, charge, "gpu-03")
     assert tracker.charges([first.key, second.key]) == {first.key: ("worker died", "out of memory")}
 
 
 def test_an_attempt_is_charged_once(tracker: Tracker):
     trial = a_trial()
     attempt = tracker.begin([trial.key])[trial.key]
-    tracker.charge(trial.key, attempt, "worker died", 1)
-    tracker.charge(trial.key, attempt, "worker died again", 1)
+    tracker.charge({trial.key: attempt}, "worker died", 1)
+    tracker.charge({trial.key: attempt}, "worker died again", 1)
     assert tracker.charges([trial.key]) == {trial.key: ("worker died",)}
 
 
@@ -187,7 +202,7 @@ def test_members_say_where_each_trial_stands(tracker: Tracker):
 
 def test_a_charged_trial_waits_again(tracker: Tracker):
     trial = a_trial()
-    tracker.charge(trial.key, tracker.begin([trial.key])[trial.key], "worker died", 1)
+    tracker.charge(tracker.begin([trial.key]), "worker died", 1)
     assert states(tracker) == ["waiting"] * 3
 
 
@@ -271,7 +286,7 @@ def test_an_attempt_of_another_sweep_leaves_ours_and_fences_nothing_older(make: 
     trial, other = a_trial(), beside(make, a_trial())
     stale, newest = tracker.begin([trial.key]), tracker.begin([trial.key])
     theirs = other.begin([trial.key])
-    other.charge(trial.key, theirs[trial.key], "worker died", 1)
+    other.charge({trial.key: theirs[trial.key]}, "worker died", 1)
     assert tracker.commit([a_result(trial)], theirs) == [trial.key]
     assert tracker.commit([a_result(trial)], stale) == [trial.key]
     assert tracker.commit([a_result(trial)], newest) == []
@@ -290,7 +305,7 @@ def test_an_attempt_of_the_driver_before_is_refused(make: Make, tracker: Tracker
 def test_a_gap_stays_with_the_sweep_that_gave_up(make: Make, tracker: Tracker):
     trial, other = a_trial(), beside(make, a_trial())
     attempt = tracker.begin([trial.key])[trial.key]
-    tracker.charge(trial.key, attempt, "timed out", 1)
+    tracker.charge({trial.key: attempt}, "timed out", 1)
     tracker.give_up(trial.key, ["timed out"])
     assert other.settled([trial.key]) == {}
     assert other.charges([trial.key]) == {}
@@ -303,14 +318,14 @@ def test_a_gap_stays_with_the_sweep_that_gave_up(make: Make, tracker: Tracker):
 def test_giving_up_after_a_resumption_leaves_the_attempt_of_another_sweep(make: Make, tracker):
     trial, other = a_trial(), beside(make, a_trial())
     attempt = tracker.begin([trial.key])[trial.key]
-    tracker.charge(trial.key, attempt, "timed out", 1)
+    tracker.charge({trial.key: attempt}, "timed out", 1)
     tracker.close()
     theirs = other.begin([trial.key])
     again = make()
     again.open(a_sweep())
     again.give_up(trial.key, ["timed out"])
     assert again.settled([trial.key])[trial.key].attempt == attempt
-    other.charge(trial.key, theirs[trial.key], "worker died", 1)
+    other.charge({trial.key: theirs[trial.key]}, "worker died", 1)
     assert other.charges([trial.key]) == {trial.key: ("worker died",)}
 
 

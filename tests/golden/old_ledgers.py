@@ -36,7 +36,7 @@ def written(path: Path) -> str:
     for trial, count in ((gap, 3), (charged, 1)):
         for _ in range(count):
             attempt = ledger.begin([trial.key])[trial.key]
-            ledger.charge(trial.key, attempt, "worker died", 1, "gpu-03/41")
+            ledger.charge({trial.key: attempt}, "worker died", 1, "gpu-03/41")
     ledger.give_up(gap.key, ["worker died"] * 3)
     ledger.publish({"n_star": 20.5}, {"report.html": b"<p>x</p>"})
     ledger.begin([begun.key])

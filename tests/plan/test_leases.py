@@ -41,3 +41,15 @@ def test_a_pack_past_its_deadline_ends_a_worker_that_answers():
 
 def test_an_idle_worker_that_was_never_asked_is_left_in_peace():
     assert Lease(5.0).verdict(1e9) is None
+
+
+def test_a_driver_that_was_frozen_listens_before_it_gives_anyone_up():
+    lease = Lease(5.0)
+    lease.looked(0.0)
+    lease.asked(1.0)
+    lease.looked(600.0)
+    assert lease.verdict(600.0, began=0.0, limit_s=3.0) is None, "its answer is on its way"
+    lease.looked(604.0)
+    lease.heard()
+    assert lease.verdict(605.0) is None
+    assert lease.verdict(605.0, began=0.0, limit_s=3.0) is not None, "the pack is late all the same"

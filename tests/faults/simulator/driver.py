@@ -162,6 +162,9 @@ class Watched:
     def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
         self._call(lambda: self._tracker.publish(metrics, artifacts))
 
+    def answered(self, keys: Sequence[str]) -> set[str]:
+        return self._call(lambda: self._tracker.answered(keys), writes=False)
+
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         return self._call(lambda: self._tracker.settled(keys), writes=False)
 
