@@ -1,10 +1,12 @@
 """What a program, a notebook or the command line calls: `run`, `open_sweep` and what stands around.
 
-`running` answers an experiment, `reading` looks at what was answered, `catalogue` says what exists,
-`places` where results are kept and trials run, `files` turns an answer into files.
+`running` answers an experiment, `reading` looks at what was answered, `claims` sets it beside what
+papers say, `catalogue` says what exists, `places` where results are kept and trials run, `files`
+turns an answer into files.
 """
 
 from orchestrator.api.catalogue import kind_named, kinds, load_plugins, load_spec, outline
+from orchestrator.api.claims import ClaimRow, claims, put_in
 from orchestrator.api.files import report_bytes, table_bytes
 from orchestrator.api.places import Machine, Place
 from orchestrator.api.reading import (
@@ -23,11 +25,13 @@ from orchestrator.api.running import run, to_resume
 from orchestrator.spec import ExperimentSpec, json_schema, new_file
 
 __all__ = [
+    "ClaimRow",
     "ExperimentSpec",
     "Machine",
     "Place",
     "Standing",
     "attempts",
+    "claims",
     "explain",
     "json_schema",
     "kind_named",
@@ -37,6 +41,7 @@ __all__ = [
     "new_file",
     "open_sweep",
     "outline",
+    "put_in",
     "report_bytes",
     "rows_of",
     "run",

@@ -288,6 +288,38 @@ def explain(
 
 
 @app.command()
+def claims(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILES]", help="experiment files or folders [experiments]"),
+    ] = None,
+    store: Store = None,
+    ledger: Ledger = None,
+    plugins: Plugins = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="a Markdown page whose table is replaced")
+    ] = None,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """What experiment files claim beside what their stored sweeps measured, with verdicts."""
+    api.load_plugins(plugins or [])
+    rows = api.claims(files or [Path("experiments")], api.Place.chosen(store, ledger))
+    if output is not None:
+        _write(output, api.put_in(_read(output), rows).encode())
+    elif shown is Format.JSON:
+        _json({"format": 1, "claims": [row.as_json() for row in rows]})
+    else:
+        out.print(tables.claims(rows))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: cannot be read: {error}") from error
+
+
+@app.command()
 def ui(
     store: Store = None,
     ledger: Ledger = None,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
-from orchestrator.api import Standing
+from orchestrator.api import ClaimRow, Standing
 from orchestrator.cli import laws
 from orchestrator.cli.figures import interval, number
 from orchestrator.domain.plugin import Plugin
@@ -109,6 +109,19 @@ def closing(found: Answer, place: str, seconds: float) -> Text:
         f"page:  phasefront report {found.sweep} -o {found.name}.html{place}\n"
         f"runs:  phasefront ui{place}"
     )
+
+
+def claims(rows: Sequence[ClaimRow]) -> Table:
+    """Claims beside what was measured."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("experiment", "claim", "measured", "verdict", "trials"):
+        table.add_column(name)
+    for row in rows:
+        said = row.said
+        claim = f"{said.claim}\n{said.source}" if said.source else said.claim
+        trials = f"{row.trials:,}" if row.sweep else "–"
+        table.add_row(row.experiment, Text(claim), said.measured, said.verdict, trials)
+    return table
 
 
 def outline(plan: Outline) -> Iterator[RenderableType]:

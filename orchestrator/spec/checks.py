@@ -166,6 +166,9 @@ def check_theory(
 
 
 def _check_entry(arm: Arm, pairs: Pairs, entry: Theory, path: str, findings: Findings) -> None:
+    names = reported(arm.target, arm.learner)
+    if entry.measure not in (None, *names) and entry.applies_to(arm.target, arm.learner):
+        findings.once(f"{path}.measure", unknown_word(str(entry.measure), names, "measure"))
     for d, k in pairs:
         try:
             value = entry.at(arm, d, k)

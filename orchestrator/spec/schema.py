@@ -5,7 +5,7 @@ more: what measures a pair reports, what an expression is worth, whether k fits 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin, scan
@@ -15,7 +15,7 @@ from orchestrator.spec.model import WORDS
 from orchestrator.spec.parts import NAME, Criterion, Head, Resources, Search
 from orchestrator.spec.plugins import takes_list
 from orchestrator.spec.samplers import SAMPLERS
-from orchestrator.spec.theory import THEORY_KINDS
+from orchestrator.spec.theory import THEORY_KINDS, ThresholdStatus
 
 Schema = dict[str, Any]
 
@@ -178,6 +178,15 @@ def _theory() -> Schema:
         {
             "n_star": {"$ref": "#/$defs/value"},
             "table": _list_of(_mapping(row, ["d", "n_star"])),
+            "exponents": {
+                "type": "object",
+                "description": "apparent powers of d and k",
+                "additionalProperties": {"type": "number"},
+            },
+            "status": {"enum": list(get_args(ThresholdStatus))},
+            "measure": {"type": "string"},
+            "mean": {"$ref": "#/$defs/value", "description": "of the measure, at (d, n, k)"},
+            "within": {"type": "number", "description": "how far off still agrees"},
             "where": {"type": "string", "description": "also == < <= > >= and"},
             "kind": {"enum": list(THEORY_KINDS)},
             "source": {"type": "string"},

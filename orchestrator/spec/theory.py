@@ -1,14 +1,18 @@
-"""What theory says of a threshold, to be drawn and compared."""
+"""What theory says of a threshold, to be drawn and compared; and claims to be judged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.target import Target
+from orchestrator.inference.threshold import Status
 from orchestrator.spec.expressions import Condition, Expression
 from orchestrator.spec.parts import Arm
+
+ThresholdStatus = Status
+"""What a claim may say of thresholds; see `Threshold`."""
 
 TheoryKind = Literal["exact", "asymptotic", "measured"]
 THEORY_KINDS: tuple[TheoryKind, ...] = get_args(TheoryKind)
@@ -65,12 +69,22 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Theory:
-    """One entry: an expression or a table, and where it applies."""
+    """One entry, and where it applies: thresholds as an expression or a table, or one of the claims
+    that no threshold shows. These are `exponents`, the apparent powers of d and k; `status`, which
+    every threshold comes out with; and `mean`, of a measure over trials, at (d, n, k).
+
+    `within` is what counts as agreement: relative for thresholds and means, absolute for exponents.
+    """
 
     kind: TheoryKind
     source: str = ""
     n_star: Expression | None = None
     table: tuple[Row, ...] = ()
+    exponents: Mapping[Literal["d", "k"], float] = field(default_factory=dict)
+    status: str | None = None
+    measure: str | None = None
+    mean: Expression | None = None
+    within: float | None = None
     where: Condition | None = None
     target: Chosen | None = None
     learner: Chosen | None = None
@@ -85,7 +99,7 @@ class Theory:
 
         Raises `ExpressionError` where its expression has no value.
         """
-        if not self.applies_to(arm.target, arm.learner):
+        if self.mean is not None or not self.applies_to(arm.target, arm.learner):
             return None
         if self.where is not None and not self.where.holds(d=d, k=k):
             return None
@@ -104,6 +118,11 @@ class Theory:
             "source": self.source,
             "n_star": self.n_star and self.n_star.as_word,
             "table": [row.as_words for row in self.table],
+            "exponents": dict(self.exponents) or None,
+            "status": self.status,
+            "measure": self.measure,
+            "mean": self.mean and self.mean.as_word,
+            "within": self.within,
             "where": self.where and self.where.text,
             "target": self.target and self.target.as_word,
             "learner": self.learner and self.learner.as_word,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -12,7 +12,7 @@ from orchestrator.domain.target import Target
 from orchestrator.spec.expressions import Condition, Expression
 from orchestrator.spec.parts import Part
 from orchestrator.spec.reading import attempt, check_words, read_part
-from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory, TheoryKind
+from orchestrator.spec.theory import THEORY_KINDS, Chosen, Row, Theory, TheoryKind, ThresholdStatus
 from orchestrator.spec.wording import Findings, below, note_all, number, shown, unknown_word
 
 _T = TypeVar("_T")
@@ -41,14 +41,22 @@ class _EntryWords(Part):
     source: str = ""
     n_star: Any = None
     table: list[_RowWords] | None = None
+    exponents: dict[Literal["d", "k"], float] | None = None
+    status: ThresholdStatus | None = None
+    measure: str | None = None
+    mean: Any = None
+    within: float | None = Field(None, gt=0, description="how far off still agrees")
     where: Any = None
     target: Any = None
     learner: Any = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "_EntryWords":
-        if (self.n_star is None) == (self.table is None):
-            raise ValueError("give one of n_star and table")
+        forms = (self.n_star, self.table, self.exponents, self.status, self.mean)
+        if sum(form is not None for form in forms) != 1:
+            raise ValueError("give one of n_star, table, exponents, status and mean")
+        if (self.mean is None) != (self.measure is None):
+            raise ValueError("mean and measure go together: the mean of a measure over trials")
         if self.table == []:
             raise ValueError("an empty table")
         return self
@@ -65,11 +73,17 @@ def _entry(found: Any, path: str, findings: Findings) -> Theory | None:
         source=words.source,
         n_star=_optional(Expression.of, words.n_star, f"{path}.n_star", findings),
         table=tuple(Row(row.d, row.k, row.n_star) for row in words.table or ()),
+        exponents=words.exponents or {},
+        status=words.status,
+        measure=words.measure,
+        mean=_optional(Expression.of, words.mean, f"{path}.mean", findings),
+        within=words.within,
         where=_optional(Condition.of, words.where, f"{path}.where", findings),
         target=_chosen(Target, words.target, f"{path}.target", findings),
         learner=_chosen(Learner, words.learner, f"{path}.learner", findings),
     )
-    for word, part in (("n_star", entry.n_star), ("where", entry.where)):
+    of_a_threshold = (("n_star", entry.n_star), ("where", entry.where))
+    for word, part in of_a_threshold if entry.mean is None else ():
         if part is not None and "n" in part.names:
             findings.add(f"{path}.{word}", "theory speaks of d and k; n has no value here")
     return entry if len(findings.faults) == before else None

@@ -13,6 +13,7 @@ from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabout
 from orchestrator.tracking.rows import Decoder, packs_of, sweep_of
 from orchestrator.tracking.schema import (
     attempts,
+    builds,
     cells,
     figures,
     gaps,
@@ -111,6 +112,19 @@ def with_result(connection: Connection, keys: Sequence[str]) -> set[str]:
         among(connection, trials.c.key, keys), trials.c.state == "done"
     )
     return set(connection.execute(query).scalars())
+
+
+def builds_of(connection: Connection, sweep: str) -> list[str]:
+    """The versions, as JSON, with which a sweep's results were made; the latest last."""
+    query = (
+        select(builds.c.versions)
+        .join(trials, trials.c.build == builds.c.id)
+        .join(members, members.c.key == trials.c.key)
+        .where(members.c.sweep == sweep)
+        .group_by(builds.c.versions)
+        .order_by(func.max(trials.c.settled))
+    )
+    return list(connection.execute(query).scalars())
 
 
 def given_up(connection: Connection, sweep: str, keys: Sequence[str]) -> set[str]:

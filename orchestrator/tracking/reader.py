@@ -3,6 +3,7 @@
 The ledger is read where it can be reached. Where it cannot, the mirror is, and `source` says so.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -75,6 +76,12 @@ class Reader:
         """Trials with a result that a sweep of these arms may ask for; MLflow is not asked."""
         return self._reads.reusable(arms, seed) if isinstance(self._reads, LedgerReader) else []
 
+    def builds(self, sweep: str) -> list[dict[str, str]]:
+        """The versions with which a sweep's results were made, the latest last; only a ledger knows
+        them.
+        """
+        return self._reads.builds(sweep) if isinstance(self._reads, LedgerReader) else []
+
     def lag(self, sweep: str) -> int:
         """How many outbox entries of a sweep MLflow has not been told."""
         return self._reads.lag(sweep)
@@ -140,6 +147,11 @@ class LedgerReader:
         """See `Reader.reusable`."""
         with self._database.reading() as connection:
             return reusable(arms, queries.answered(connection, arms, seed))
+
+    def builds(self, sweep: str) -> list[dict[str, str]]:
+        """See `Reader.builds`."""
+        with self._database.reading() as connection:
+            return [json.loads(one) for one in queries.builds_of(connection, sweep)]
 
     def lag(self, sweep: str) -> int:
         """See `Reader.lag`."""

@@ -9,9 +9,12 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import shutil
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from sys import intern
 from typing import Any
 
@@ -284,12 +287,23 @@ def sweep_of(row: Row[Any]) -> SweepRecord:
 def versions() -> str:
     """What a result may depend on besides its key, as JSON: packages, Python, processor type."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
+    found |= {"commit": commit} if (commit := _commit()) else {}
     for package in ("torch", "ray", "numpy", "scipy", "phasefront"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return canonical_json(found)
+
+
+def _commit() -> str:
+    """The commit of the checkout that this package is imported from; empty where it is none."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists() or not (git := shutil.which("git")):
+        return ""
+    asked = [git, "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
 
 
 def build_id(versions_json: str) -> str:

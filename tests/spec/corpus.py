@@ -627,7 +627,7 @@ ARMS = [
 THEORY = [
     add("theory is text", "theory: 2*d", ("theory", 15, "expected an entry or a list")),
     add("theory without kind", "theory: {n_star: 3}", ("theory.kind", 15, "missing")),
-    add("theory without value", "theory: {kind: exact}", ("theory", 15, "one of n_star and table")),
+    add("theory without value", "theory: {kind: exact}", ("theory", 15, "one of n_star, table")),
     add("empty table", "theory: {kind: exact, table: []}", ("theory", 15, "an empty table")),
     add(
         "theory in n",

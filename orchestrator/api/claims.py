@@ -1,0 +1,142 @@
+"""The claims table: what experiment files claim, beside what their stored sweeps measured."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.api.places import Place
+from orchestrator.api.reading import found_of, reader_of
+from orchestrator.claims import Judged, judged, unjudged
+from orchestrator.errors import RequestError, Unreachable
+from orchestrator.spec import ExperimentSpec, load
+
+SUFFIXES = (".yaml", ".yml", ".toml", ".json")
+
+BEGIN, END = "<!-- claims: written by `phasefront claims` -->", "<!-- claims: end -->"
+"""Around the table in a page that has one."""
+
+HEAD = (
+    "experiment",
+    "paper",
+    "claim",
+    "measured",
+    "verdict",
+    "trials",
+    "gaps",
+    "seconds",
+    "commit",
+)
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """One claim of one experiment file, and the sweep that speaks of it; `sweep` is empty where
+    none does. `seconds` are of training, summed over trials.
+    """
+
+    experiment: str
+    said: Judged
+    sweep: str = ""
+    status: str = ""
+    trials: int = 0
+    gaps: int = 0
+    seconds: float = 0.0
+    commit: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """A row for programs."""
+        words = ("source", "claim", "measured", "verdict")
+        return {
+            "experiment": self.experiment,
+            **{word: getattr(self.said, word) for word in words},
+            "sweep": self.sweep or None,
+            "status": self.status or None,
+            "trials": self.trials,
+            "gaps": self.gaps,
+            "seconds": self.seconds,
+            "commit": self.commit or None,
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """A row for people; see `HEAD`."""
+        ran = (f"{self.trials:,}", f"{self.gaps:,}", f"{self.seconds:,.0f}", self.commit or "–")
+        said = self.said
+        verdict = said.verdict + (f", {self.status}" if self.status not in ("", "finished") else "")
+        return (
+            *(self.experiment, said.source or "–", said.claim, said.measured, verdict),
+            *(ran if self.sweep else ("–",) * len(ran)),
+        )
+
+
+def claims(paths: Sequence[Path], place: Place | None = None) -> list[ClaimRow]:
+    """Every claim of the experiment files there, folders searched; files in order of their names.
+
+    The sweep that speaks of a file is the one `run` would go on with: another seed, or a word
+    changed on the command line, is another question. Raises `SpecError`, and `RequestError` for a
+    path without a file.
+    """
+    rows = []
+    for path in _files(paths):
+        spec = load(path)
+        if spec.theory:
+            rows.extend(_rows(path.name, spec, place))
+    return rows
+
+
+def table(rows: Sequence[ClaimRow]) -> str:
+    """The rows as a Markdown table."""
+    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines)
+
+
+def put_in(page: str, rows: Sequence[ClaimRow]) -> str:
+    """The page with its table replaced. Raises `RequestError` where it has no place for one."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise RequestError(f"no place for the table; put these two lines where it belongs:\n"
+                           f"{BEGIN}\n{END}")  # fmt: skip
+    return f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}"
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend(one for one in sorted(path.iterdir()) if one.suffix in SUFFIXES)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise RequestError(f"{path}: no such file or folder; give experiment files")
+    return found
+
+
+def _rows(name: str, spec: ExperimentSpec, place: Place | None) -> list[ClaimRow]:
+    try:
+        reader = reader_of(place)
+    except Unreachable:  # nothing was answered there yet
+        return [ClaimRow(name, said) for said in unjudged(spec)]
+    try:
+        records = [record for record in reader.sweeps() if record.id == spec.id]
+        if not records:
+            return [ClaimRow(name, said) for said in unjudged(spec)]
+        record = records[0]
+        found = found_of(spec, record, reader.members(spec.id), record.status, record.stopped_by)
+        built: list[Mapping[str, str]] = reader.builds(spec.id)
+    finally:
+        reader.close()
+    return [
+        ClaimRow(
+            experiment=name,
+            said=said,
+            sweep=spec.id,
+            status=found.status,
+            trials=found.finished_trials,
+            gaps=found.gaps,
+            seconds=math.fsum(row.seconds for row in found.rows),
+            commit=built[-1].get("commit", "") if built else "",
+        )
+        for said in judged(spec, found)
+    ]
