@@ -5,12 +5,13 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.engine import nets, resuming
+from benchmarks.engine import nets, outage, resuming
 from benchmarks.engine.goals import Line, show
 from benchmarks.engine.isolated import measured
 
-PARTS = ("machinery", "growth", "nets")
+PARTS = ("machinery", "growth", "nets", "outage")
 EMPTY_TRIALS = 50_000
+PAIRS = 5
 
 
 def main() -> None:
@@ -22,6 +23,10 @@ def main() -> None:
     if "nets" in options.parts:
         chosen = nets.lines(options.sizes, options.ways, options.rounds, options.scale)
         show("nets: two workers, 64 trials a cell, recorded in full", chosen)
+
+    if "outage" in options.parts:
+        rounds = max(options.rounds, PAIRS)
+        show("outage: a frozen MLflow server, medium nets", outage.lines(rounds))
 
 
 def _options() -> argparse.Namespace:

@@ -21,7 +21,7 @@ def measure(size: str, trials: int) -> dict[str, Any]:
         watch = Path(folder, "stopwatch")
         watch.mkdir()
         os.environ["PHASEFRONT_STOPWATCH"] = str(watch)
-        words = _words(SIZES[size], max(1, trials // PER_CELL))
+        words = words_of(SIZES[size], max(1, trials // PER_CELL))
         with staged(words, Path(folder, "store"), slots=2, plugins=[STOPWATCH]) as stage:
             cpu, started = TreeCpu(), time.perf_counter()
             stage.answer()
@@ -32,7 +32,7 @@ def measure(size: str, trials: int) -> dict[str, Any]:
     return {"rate": count / seconds, "training": trained / spent, "cpu_ms": 1e3 * spent / count}
 
 
-def _words(size: Size, cells: int) -> dict[str, Any]:
+def words_of(size: Size, cells: int) -> dict[str, Any]:
     return {
         "name": f"nets-{size.name}",
         "target": {"kind": "sparse_parity"},
