@@ -22,6 +22,9 @@ Verdict = Literal["agrees", "disagrees", "not decisive", "not run"]
 CHANCE = 0.01
 """Chance of calling a true claim wrong, because an interval at 95% misses now and then. By hand."""
 
+MOST_ROWS = 2
+"""Rows of a table that are written out where a claim is named; the file has them all."""
+
 BEYOND = 3.0
 """Standard deviations at which a claim counts that lies beyond a bound, or beside a value known
 without error. By hand."""
@@ -99,7 +102,7 @@ def _thresholds(
         one = sights[0]
         measured = f"{one.value:.4g} [{one.low:.4g}, {one.high:.4g}]"
     elif known:
-        measured = f"{min(known):.3g} to {max(known):.3g} times it, at {len(known)} (d, k)"
+        measured = f"{min(known):.3f} to {max(known):.3f} times it, at {len(known)} (d, k)"
     else:
         measured = ", ".join(sorted({one.threshold.status for _, one in pairs}))
     confidence = answered.thresholds[0].threshold.confidence
@@ -220,7 +223,7 @@ def _mean(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]
     measured = (
         f"{one.value:.4g} [{one.low:.4g}, {one.high:.4g}]"
         if len(sights) == 1
-        else f"{min(ratios):.3g} to {max(ratios):.3g} times it, at {len(sights)} (d, n, k)"
+        else f"{min(ratios):.3f} to {max(ratios):.3f} times it, at {len(sights)} (d, n, k)"
     )
     return Judged(
         entry.source, _claim(entry), measured, verdict_of(sights, entry.within, confidence)
@@ -247,6 +250,8 @@ def _claim(entry: Theory) -> str:
         said = f"mean {entry.measure} = {entry.mean}"
     elif entry.n_star is not None:
         said = f"n_star = {entry.n_star}"
+    elif len(entry.table) > MOST_ROWS:
+        said = f"n_star as in a table of {len(entry.table)} (d, k)"
     else:
         said = "n_star = " + ", ".join(
             f"{row.n_star:g} at d = {row.d}" + ("" if row.k is None else f", k = {row.k}")
