@@ -35,10 +35,13 @@ class Lasso(Learner):
     Coordinates are minimised one at a time, always the one whose step lowers the objective most
     when its own curvature is counted (the Gauss-Southwell rule with Lipschitz constants); every 128
     updates the objective is minimised on the face of the coordinates that are not zero, with their
-    signs held, as far as those signs stay right (feature-sign search). A trial ends when its `duality_gap` is at most `gap`: any residual r scaled until |X'r|_inf <= n lambda
-    bounds the minimum from below, and the difference to the objective is counted in units of
-    |y|^2 / (2 n), the objective at w = 0. The gap reported is computed from X and y at the end. A
-    trial that does not get there in `steps` updates is out of budget and reports what it has.
+    signs held, as far as those signs stay right (feature-sign search).
+
+    A trial ends when its `duality_gap` is at most `gap`: any residual r scaled until
+    |X'r|_inf <= n lambda bounds the minimum from below, and the difference to the objective is
+    counted in units of |y|^2 / (2 n), the objective at w = 0. The gap reported is computed from X
+    and y at the end. A trial that does not get there in `steps` updates is out of budget and
+    reports what it has.
 
     `sign_error` is 0 where w has the signs of the target's coefficients, zeros included, and 1
     elsewhere; it is 1 on every target that is not linear.
@@ -51,8 +54,8 @@ class Lasso(Learner):
     high-dimensional and noisy sparsity recovery using l1-constrained quadratic programming", IEEE
     Trans. Inf. Theory 55(5), section V; Nutini et al. (2015), arXiv:1506.00552, for the order of
     coordinates; Lee, Battle, Raina & Ng (2006), "Efficient sparse coding algorithms", NIPS 19, for
-    the solves on a face; Kim et al. (2007), "An interior-point method for large-scale l1-regularized least
-    squares", IEEE J. Sel. Top. Signal Process. 1(4), for the gap.
+    the solves on a face; Kim et al. (2007), "An interior-point method for large-scale
+    l1-regularized least squares", IEEE J. Sel. Top. Signal Process. 1(4), for the gap.
     """
 
     kind: Literal["lasso"] = "lasso"
