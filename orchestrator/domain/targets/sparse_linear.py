@@ -14,7 +14,8 @@ class SparseLinear(Target):
     """y = <w, x> + noise with x ~ N(0, I_d) and w zero outside k coordinates, drawn uniformly.
 
     k counts the coordinates that are not zero; k = d is the dense linear target. On them w is
-    N(0, 1) (`signal: gaussian`) or a fair sign (`signal: signs`). The noise is N(0, noise^2).
+    N(0, 1) (`signal: gaussian`), a fair sign (`signal: signs`) or the absolute value of N(0, 1)
+    (`signal: nonnegative`). The noise is N(0, noise^2).
 
     Without noise least squares needs n = d. Basis pursuit succeeds with probability about 1/2 at
     n = d psi(k / d), whatever the law of the values on the support, with
@@ -28,8 +29,8 @@ class SparseLinear(Target):
     """
 
     kind: Literal["sparse_linear"] = "sparse_linear"
-    signal: Literal["gaussian", "signs"] = Field(
-        "gaussian", description="values of w on its support: N(0, 1) or fair signs"
+    signal: Literal["gaussian", "signs", "nonnegative"] = Field(
+        "gaussian", description="values of w on its support: N(0, 1), fair signs or |N(0, 1)|"
     )
     noise: float = Field(0.0, ge=0.0, description="standard deviation of the noise in y")
 
@@ -38,10 +39,12 @@ class SparseLinear(Target):
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """W of each trial: (B, d) with k entries that are not zero."""
         support = streams.subsets(point.d, point.k)
-        if self.signal == "gaussian":
-            values = streams.normals(point.k)
-        else:
+        if self.signal == "signs":
             values = streams.signs(1, point.k)[:, 0]
+        else:
+            values = streams.normals(point.k)
+        if self.signal == "nonnegative":
+            values = values.abs()
         w = torch.zeros(len(streams), point.d, dtype=streams.dtype, device=streams.device)
         return w.scatter(1, support, values)
 
