@@ -12,7 +12,7 @@ from orchestrator.domain.checkpoints import Checkpointer
 from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
-from orchestrator.domain.target import Examples, Labels, Target
+from orchestrator.domain.target import Estimand, Examples, Labels, Target
 
 
 class Outcome(StrEnum):
@@ -89,7 +89,8 @@ class Fit:
     """What a learner found for each trial of a pack.
 
     `predict` maps inputs (B, m, …) to predictions (B, m): real scores for real and sign labels,
-    bits for bit labels. `coefficients` is (B, d) where the learner estimates a linear function.
+    bits for bit labels. `coefficients` is (B, d) where the learner estimates a linear function, or
+    what its `estimates` says.
     `measures` holds tensors (B,), whatever the learner itself can say.
     """
 
@@ -123,6 +124,8 @@ class Learner(Plugin):
     """Whether `Fit.predict` is given, so that it can be judged on test examples."""
     linear: ClassVar[bool] = False
     """Whether `Fit.coefficients` is given."""
+    estimates: ClassVar[Estimand | None] = None
+    """What `Fit.coefficients` is where it is not a linear function."""
     n_counts: ClassVar[str] = "training examples"
     """What n counts, for tables and axes."""
     resumable: ClassVar[bool] = False

@@ -1,5 +1,7 @@
 """Measures: the numbers a trial reports, and which pair of target and learner reports which."""
 
+from collections.abc import Callable
+
 import torch
 
 from orchestrator.domain.learner import Fit, Learner, Problem
@@ -11,13 +13,17 @@ ON_TEST: dict[str, tuple[str, ...]] = {
     "bit": ("test_error", "test_accuracy"),
 }
 """Measures on fresh examples, by what the labels are."""
+OF_ESTIMATE = {"direction": "squared_overlap", "set": "exact_recovery"}
+"""The measure of an estimate, by what is estimated."""
 
 
 def reported(target: Target, learner: Learner) -> tuple[str, ...]:
     """Names of every measure a trial of this pair stores.
 
     A linear learner on a linear target is judged by its coefficients (`relative_error`), which
-    says more than a test sample would and costs nothing; other pairs are judged on test examples.
+    says more than a test sample would and costs nothing; other pairs are judged on test examples,
+    and by the estimate where the learner gives what the target's `estimand` is. The coefficients of
+    a linear function have a direction.
     """
     return (*learner.reports, *_judged(target, learner))
 
@@ -25,6 +31,16 @@ def reported(target: Target, learner: Learner) -> tuple[str, ...]:
 def _judged(target: Target, learner: Learner) -> tuple[str, ...]:
     if target.linear and learner.linear:
         return ("relative_error",)
+    return (*_of_estimate(target, learner), *_on_test(target, learner))
+
+
+def _of_estimate(target: Target, learner: Learner) -> tuple[str, ...]:
+    asked = "direction" if target.linear else target.estimand
+    given = "direction" if learner.linear else learner.estimates
+    return (OF_ESTIMATE[asked],) if asked is not None and asked == given else ()
+
+
+def _on_test(target: Target, learner: Learner) -> tuple[str, ...]:
     if learner.predicts and target.test_count:
         return ON_TEST[target.labels]
     return ()
@@ -33,11 +49,11 @@ def _judged(target: Target, learner: Learner) -> tuple[str, ...]:
 def judge(problem: Problem, fit: Fit, learner: Learner) -> dict[str, torch.Tensor]:
     """Every measure of `reported`, each float64 (B,) on the CPU."""
     measures = dict(fit.measures)
-    names = _judged(problem.target, learner)
-    if names == ("relative_error",):
-        assert fit.coefficients is not None
-        measures["relative_error"] = relative_error(fit.coefficients, problem.concept)
-    elif names:
+    for name in _judged(problem.target, learner):
+        if name in BY_ESTIMATE:
+            assert fit.coefficients is not None
+            measures[name] = BY_ESTIMATE[name](fit.coefficients, problem.concept)
+    if _on_test(problem.target, learner) and "relative_error" not in measures:
         assert fit.predict is not None
         predicted = fit.predict(problem.test.x)
         measures.update(on_test(predicted, problem.test.y, problem.target.labels))
@@ -48,6 +64,29 @@ def relative_error(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Euclidean |estimate - truth| / |truth| of each trial: (B, d), (B, d) -> float64 (B,)."""
     difference = (estimate - truth).to(torch.float64)
     return difference.square().sum(1).sqrt() / truth.to(torch.float64).square().sum(1).sqrt()
+
+
+def squared_overlap(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """<estimate, truth>^2 / (|estimate|^2 |truth|^2) of each trial: (B, d), (B, d) -> float64 (B,).
+
+    The squared cosine of the angle between two lines, in [0, 1]; nan where either is zero.
+    """
+    estimate, truth = estimate.to(torch.float64), truth.to(torch.float64)
+    lengths = estimate.square().sum(1) * truth.square().sum(1)
+    return (estimate * truth).sum(1).square() / lengths
+
+
+def exact_recovery(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """1 where the sets (B, d) are equal, else 0: float64 (B,)."""
+    return (estimate == truth).all(1).to(torch.float64)
+
+
+BY_ESTIMATE: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "relative_error": relative_error,
+    "squared_overlap": squared_overlap,
+    "exact_recovery": exact_recovery,
+}
+"""How an estimate is compared with the truth, by measure."""
 
 
 def on_test(predicted: torch.Tensor, y: torch.Tensor, labels: str) -> dict[str, torch.Tensor]:

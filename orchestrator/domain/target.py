@@ -9,7 +9,8 @@ from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 
-Labels = Literal["real", "sign", "bit"]
+Labels = Literal["real", "sign", "bit", "no"]
+Estimand = Literal["direction", "set"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ class Target(Plugin):
     family: ClassVar[str] = "target"
 
     labels: ClassVar[Labels] = "real"
-    """What y holds: real numbers, signs ±1, or bits 0/1 (uint8)."""
+    """What y holds: real numbers, signs ±1, bits 0/1 (uint8), or zeros for no labels."""
     linear: ClassVar[bool] = False
     """Whether `draw` returns the coefficients (B, d) of a linear function of x, up to noise."""
+    estimand: ClassVar[Estimand | None] = None
+    """What `draw` returns as (B, d) for learners to estimate: a direction, known up to sign and
+    length, or a set of coordinates, 1 in it and 0 elsewhere."""
     test_count: ClassVar[int] = 1000
     """Fresh examples on which a hypothesis is judged; 0 where nothing generalises."""
     default_k: ClassVar[int] = 1

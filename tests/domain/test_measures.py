@@ -4,11 +4,19 @@ import torch
 from orchestrator.domain.learners.gaussian_elimination import GaussianElimination
 from orchestrator.domain.learners.least_squares import LeastSquares
 from orchestrator.domain.learners.linear_separator import LinearSeparator
-from orchestrator.domain.measures import on_test, relative_error, reported
+from orchestrator.domain.learners.principal_component import PrincipalComponent
+from orchestrator.domain.measures import (
+    exact_recovery,
+    on_test,
+    relative_error,
+    reported,
+    squared_overlap,
+)
 from orchestrator.domain.targets.dense_parity import DenseParity
 from orchestrator.domain.targets.random_labels import RandomLabels
 from orchestrator.domain.targets.sparse_linear import SparseLinear
 from orchestrator.domain.targets.sparse_parity import SparseParity
+from orchestrator.domain.targets.spiked_covariance import SpikedCovariance
 
 
 @pytest.mark.parametrize(
@@ -17,6 +25,7 @@ from orchestrator.domain.targets.sparse_parity import SparseParity
         (SparseLinear(), LeastSquares(), {"train_error", "relative_error"}),
         (RandomLabels(), LinearSeparator(), {"train_error"}),
         (DenseParity(), GaussianElimination(), {"identified", "test_error", "test_accuracy"}),
+        (SpikedCovariance(), PrincipalComponent(), {"leading_eigenvalue", "squared_overlap"}),
         (
             SparseParity(),
             LeastSquares(),
@@ -32,6 +41,18 @@ def test_relative_error_is_the_distance_in_lengths_of_the_truth():
     truth = torch.tensor([[3.0, 4.0], [3.0, 4.0]])
     estimate = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     assert relative_error(estimate, truth).tolist() == [0.0, 1.0]
+
+
+def test_overlap_counts_neither_sign_nor_length():
+    truth = torch.tensor([[3.0, 4.0]] * 4)
+    estimate = torch.tensor([[3.0, 4.0], [-30.0, -40.0], [4.0, -3.0], [1.0, 0.0]])
+    assert squared_overlap(estimate, truth).tolist() == pytest.approx([1.0, 1.0, 0.0, 0.36])
+
+
+def test_a_set_is_recovered_when_no_coordinate_differs():
+    truth = torch.tensor([[1, 0, 1], [1, 0, 1], [0, 0, 0]], dtype=torch.uint8)
+    estimate = torch.tensor([[1, 0, 1], [1, 1, 1], [0, 0, 0]], dtype=torch.uint8)
+    assert exact_recovery(estimate, truth).tolist() == [1.0, 0.0, 1.0]
 
 
 def test_a_score_of_zero_is_a_wrong_sign():
