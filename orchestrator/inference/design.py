@@ -30,7 +30,7 @@ from orchestrator.inference.laws.families import varying
 from orchestrator.inference.marginals import Atoms
 from orchestrator.inference.posterior import Posterior
 from orchestrator.inference.threshold import Aim, Asked, Choice, Tally
-from orchestrator.inference.verdict import OWN_TRIALS, is_narrow
+from orchestrator.inference.verdict import OWN_TRIALS, is_narrow, is_outside
 
 Array = NDArray[np.float64]
 Work = Callable[[int, int, int], float]
@@ -124,7 +124,11 @@ def choose(
         return []
     owed = _first(_looks(posterior, unsettled, pending), trials)
     trials -= sum(choice.repeats for choice in owed)
-    wide = [i for i in unsettled if for_exponents or not is_narrow(posterior, i)]
+    wide = [
+        i
+        for i in unsettled
+        if for_exponents or not (is_narrow(posterior, i) or is_outside(posterior, i))
+    ]
     if not wide or trials < 1:
         return _in_order(owed)
     cells = [_cell(posterior, i, pending, tolerance, at_hand) for i in wide]
@@ -151,7 +155,7 @@ def _looks(
         flying[c.d, c.k, c.n] += c.repeats
     owed = []
     for i in unsettled:
-        if is_narrow(posterior, i) or is_due(posterior, i):
+        if is_narrow(posterior, i) or is_outside(posterior, i) or is_due(posterior, i):
             d, k = posterior.asked[i].d, posterior.asked[i].k
             owed += [
                 Choice(d, k, n, repeats - flying[d, k, n])

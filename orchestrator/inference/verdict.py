@@ -78,9 +78,10 @@ def _located(posterior: "Posterior", i: int, answer: Threshold) -> Threshold:
 def is_settled(posterior: "Posterior", i: int, *, audited: bool = True) -> bool:
     """Whether more trials of the i-th threshold are not needed, or would not help.
 
-    A narrow one is settled once falls have been looked for elsewhere (`audit`), unless `audited` is
-    False. A threshold undecided only because too many of its trials are gaps is left alone once its
-    interval is narrow, or once gaps outnumber answers: asking again would make more gaps.
+    A narrow one, or one outside its range, is settled once falls have been looked for elsewhere
+    (`audit`), unless `audited` is False. A threshold undecided only because too many of its trials
+    are gaps is left alone once its interval is narrow, or once gaps outnumber answers: asking again
+    would make more gaps.
     """
     own = posterior.own(i)
     trials, gaps = sum(t.trials for t in own), sum(t.gaps for t in own)
@@ -88,9 +89,15 @@ def is_settled(posterior: "Posterior", i: int, *, audited: bool = True) -> bool:
         return True
     if trials < OWN_TRIALS:
         return False
-    if _odd(posterior, i):
+    if _odd(posterior, i) in ("not_sharp", "not_monotone"):
         return True
-    return is_narrow(posterior, i) and not (audited and looks(posterior, i))
+    known = is_narrow(posterior, i) or is_outside(posterior, i)
+    return known and not (audited and looks(posterior, i))
+
+
+def is_outside(posterior: "Posterior", i: int) -> bool:
+    """Whether the i-th threshold lies below its range of n, or above it."""
+    return _odd(posterior, i) in ("below_range", "above_range")
 
 
 def is_narrow(posterior: "Posterior", i: int) -> bool:

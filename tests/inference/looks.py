@@ -6,8 +6,8 @@ from orchestrator.inference.threshold import Tally
 
 
 def looked(ask, n_star):
-    """Failures below n_star / 1.6 and successes beyond 1.6 n_star, a third of a nat apart."""
+    """Failures below n_star / 1.6 and successes beyond 1.6 n_star, a third of a nat apart and at d."""
     below = n_star / 1.6 * np.exp(-np.arange(0, 4, 0.35))
     above = n_star * 1.6 * np.exp(np.arange(0, 4, 0.35))
-    ns = sorted({round(n) for n in (*below, *above) if ask.low <= n <= ask.high})
+    ns = sorted({round(n) for n in (*below, ask.d, *above) if ask.low <= n <= ask.high})
     return [Tally(ask.d, ask.k, n, int(n > n_star), 1) for n in ns]

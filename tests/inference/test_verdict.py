@@ -34,7 +34,7 @@ def test_a_crossing_inside_the_range_is_found_with_an_interval_that_holds_it():
 
 
 def test_success_never_reached_is_above_range_with_only_a_lower_bound():
-    posterior = fit([at(100, 0, 4), at(400, 0, 10)])
+    posterior = fit([at(20, 0, 1), at(100, 0, 4), at(200, 0, 1), at(400, 0, 10)])
     threshold = posterior.threshold(0)
     assert threshold.status == "above_range"
     assert threshold.low > 300
