@@ -35,8 +35,9 @@ class BlockCoordinateDescent(Learner):
     after `steps` iterations it is out of budget. `iterations` counts the block updates up to the
     last one that changed which coordinates are zero: the active-set complexity. `epochs` is that
     many times the block's size, over d: how often each coordinate was worked on, on average. Out of
-    budget neither is known. `sign_error` is 0 where w has the signs of the target's coefficients,
-    zeros included, else 1; it is 1 on every target that is not linear.
+    budget both count every iteration, as if the last one had changed the support. `sign_error` is 0
+    where w has the signs of the target's coefficients, zeros included, else 1; it is 1 on every
+    target that is not linear.
 
     x is (n, d) real, y (n,) real or ±1; one trial after another. Penalty, gap and block were chosen
     by hand.
@@ -66,7 +67,7 @@ class BlockCoordinateDescent(Learner):
         ]
         w = torch.stack([end.w for end in ends])
         iterations = torch.tensor(
-            [end.identified if end.gap <= self.gap else torch.nan for end in ends],
+            [end.identified if end.gap <= self.gap else self.steps for end in ends],
             dtype=torch.float64,
         )
         return Fit(
