@@ -25,7 +25,10 @@ from tests.builders import a_point
 
 scan()
 
-QUICK = {"two_layer": {"steps": 12, "width": 16}}
+QUICK = {
+    "two_layer": {"steps": 12, "width": 16},
+    "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
+}
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
 
 

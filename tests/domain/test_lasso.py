@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from orchestrator.domain.learner import Outcome
-from orchestrator.domain.learners.lasso import Lasso, duality_gap
+from orchestrator.domain.learners.lasso import Lasso, Quadratic, duality_gap, on_face
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
@@ -119,3 +119,23 @@ def test_bad_data_are_not_fitted_and_spare_their_pack(bad):
     assert fit.outcomes[0] is (Outcome.OUT_OF_BUDGET if bad == 1e300 else Outcome.DIVERGED)
     assert fit.outcomes[1] is Outcome.FITTED
     assert torch.equal(fit.coefficients[1], fitted(x, y, penalty=0.1).coefficients[1])
+
+
+def test_a_face_is_left_where_a_sign_would_turn_and_the_objective_never_rises():
+    x, y = some_data(30, 10)
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    quadratic = Quadratic(
+        curvature=(x.T @ x / 30)[None],
+        slope=(x.T @ y / 30)[None],
+        size=y.square().mean()[None],
+        penalty=torch.tensor([0.1], dtype=torch.float64),
+    )
+
+    def objective(w):
+        return float((y - x @ w).square().mean() / 2 + 0.1 * w.abs().sum())
+
+    start = torch.linspace(-1, 1, 10, dtype=torch.float64)
+    found = on_face(quadratic, start)
+    assert objective(found) < objective(start)
+    assert ((found == 0) | (found.sign() == start.sign())).all()
+    assert found.count_nonzero() < 10
