@@ -49,11 +49,12 @@ def _on_test(target: Target, learner: Learner) -> tuple[str, ...]:
 def judge(problem: Problem, fit: Fit, learner: Learner) -> dict[str, torch.Tensor]:
     """Every measure of `reported`, each float64 (B,) on the CPU."""
     measures = dict(fit.measures)
-    for name in _judged(problem.target, learner):
+    names = _judged(problem.target, learner)
+    for name in names:
         if name in BY_ESTIMATE:
             assert fit.coefficients is not None
             measures[name] = BY_ESTIMATE[name](fit.coefficients, problem.concept)
-    if _on_test(problem.target, learner) and "relative_error" not in measures:
+    if "test_error" in names:
         assert fit.predict is not None
         predicted = fit.predict(problem.test.x)
         measures.update(on_test(predicted, problem.test.y, problem.target.labels))

@@ -2,9 +2,11 @@ import pytest
 import torch
 
 from orchestrator.domain.learners.gaussian_elimination import GaussianElimination
+from orchestrator.domain.learners.group_testing_decoder import GroupTestingDecoder
 from orchestrator.domain.learners.least_squares import LeastSquares
 from orchestrator.domain.learners.linear_separator import LinearSeparator
 from orchestrator.domain.learners.principal_component import PrincipalComponent
+from orchestrator.domain.learners.sliced_inverse_regression import SlicedInverseRegression
 from orchestrator.domain.measures import (
     exact_recovery,
     on_test,
@@ -13,7 +15,9 @@ from orchestrator.domain.measures import (
     squared_overlap,
 )
 from orchestrator.domain.targets.dense_parity import DenseParity
+from orchestrator.domain.targets.group_testing import GroupTesting
 from orchestrator.domain.targets.random_labels import RandomLabels
+from orchestrator.domain.targets.single_index import SingleIndex
 from orchestrator.domain.targets.sparse_linear import SparseLinear
 from orchestrator.domain.targets.sparse_parity import SparseParity
 from orchestrator.domain.targets.spiked_covariance import SpikedCovariance
@@ -26,6 +30,18 @@ from orchestrator.domain.targets.spiked_covariance import SpikedCovariance
         (RandomLabels(), LinearSeparator(), {"train_error"}),
         (DenseParity(), GaussianElimination(), {"identified", "test_error", "test_accuracy"}),
         (SpikedCovariance(), PrincipalComponent(), {"leading_eigenvalue", "squared_overlap"}),
+        (SparseLinear(), SlicedInverseRegression(), {"leading_eigenvalue", "squared_overlap"}),
+        (
+            SingleIndex(),
+            LeastSquares(),
+            {"train_error", "squared_overlap", "test_error", "r_squared"},
+        ),
+        (
+            GroupTesting(),
+            GroupTestingDecoder(),
+            {"consistent", "exact_recovery", "test_error", "test_accuracy"},
+        ),
+        (GroupTesting(), GaussianElimination(), {"identified", "test_error", "test_accuracy"}),
         (
             SparseParity(),
             LeastSquares(),

@@ -154,6 +154,18 @@ def test_the_overlap_with_many_coordinates_is_the_one_derived(link, gamma):
     assert abs(found - limit) < 5 * 0.03 / 4 + 0.01
 
 
+@pytest.mark.parametrize("d", [50, 100])
+def test_two_slices_reach_one_half_at_pi_d(d):
+    """lambda is 1 / pi at noise 1, and n = pi d. One trial scatters by 0.09: the mean of 100
+    leaves a band of 5 deviations with chance 6e-7, twice.
+    """
+    learner = SlicedInverseRegression(slices=2)
+    cell = a_cell(SingleIndex(noise=1.0), learner, d=d, n=round(math.pi * d))
+    found = sum(result.measures["squared_overlap"] for result in run_pack(trials(cell, 100))) / 100
+    assert between_slices("linear", 1.0, 2) == pytest.approx(1 / math.pi, rel=1e-3)
+    assert abs(found - 0.5) < 5 * 0.09 / 10
+
+
 def test_an_even_link_hides_its_direction_however_many_examples_there_are():
     """A direction drawn blindly has mean overlap 1 / d = 0.05; this learner's scatter is alike."""
     cell = a_cell(SingleIndex(link="square"), SlicedInverseRegression(), d=20, n=4000)
