@@ -25,7 +25,7 @@ from tests.builders import a_point
 
 scan()
 
-QUICK = {"two_layer": {"steps": 12, "width": 16}}
+QUICK = {"two_layer": {"steps": 12, "width": 16}, "relu_gradient_descent": {"steps": 12}}
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
 
 
