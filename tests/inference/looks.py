@@ -6,7 +6,7 @@ from orchestrator.inference.threshold import Tally
 
 
 def looked(ask, n_star):
-    """Failures below n_star / 1.6 and successes beyond 1.6 n_star, a third of a nat apart and at d."""
+    """Failures below n_star / 1.6, successes beyond 1.6 n_star, a third of a nat apart and at d."""
     below = n_star / 1.6 * np.exp(-np.arange(0, 4, 0.35))
     above = n_star * 1.6 * np.exp(np.arange(0, 4, 0.35))
     at_d = [] if n_star / 1.6 < ask.d < 1.6 * n_star else [ask.d]
