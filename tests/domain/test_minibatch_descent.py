@@ -90,8 +90,8 @@ def test_the_steps_are_those_of_the_formula(optimiser, n):
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 @pytest.mark.parametrize("n", [4, 16])
 def test_the_error_crosses_that_of_zero_at_the_rate_of_theory(optimiser, n):
-    """12 trials of d = 128 at 0.75 and 1.3 times that rate; their mean error lies 8 standard errors
-    from 1 or more, so that a sound learner fails with chance below 1e-6."""
+    """12 trials of d = 128 at 0.75 and 1.3 times that rate; their mean error lies 6 standard errors
+    from 1 or more, so that a sound learner fails with chance below 1e-7."""
     rate = largest_rate(optimiser, n, 128, 4.0, 1.0)
     for factor, is_stable in ((0.75, True), (1.3, False)):
         learner = MinibatchDescent(optimiser=optimiser, learning_rate=factor * rate, beta1=0.0)

@@ -70,9 +70,10 @@ def test_labels_of_a_unit_are_fitted_exactly_from_a_multiple_of_d_on():
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
 @pytest.mark.parametrize("ratio", [3, 12])
 def test_averaging_reaches_what_theory_says(ratio, fraction):
-    """Means of 24 trials at d = 100 with standard errors of 0.008 at most: bands are 5 of them."""
+    """Means of 60 trials at d = 100 with standard errors of 0.01 at most: bands are 4 of them, and
+    a sound learner fails at one of these points with chance 2e-4 but for what d = 100 lacks."""
     cell = a_cell(AgnosticRelu(fraction=fraction), Averaging(), d=100, n=100 * ratio, k=2)
-    measured = np.mean([result.measures["r_squared"] for result in run_pack(trials(cell, 24))])
+    measured = np.mean([result.measures["r_squared"] for result in run_pack(trials(cell, 60))])
     assert measured == pytest.approx(averaged(ratio, fraction), abs=0.04)
 
 

@@ -17,7 +17,8 @@ class Averaging(LoopedLearner):
     r_i is positive. With inputs N(0, I) and labels that have E[y x] = c w and E[y^2] = m, the
     squared cosine between u and the unit vector w is 1 / (1 + m d / (c^2 n)) as d grows with n / d
     fixed, whatever the labels are beyond that: it is slow where labels are exact, and does not mind
-    where they are not.
+    where they are not. s is fitted to the examples that made u, so it comes out too large at n / d
+    of a few.
 
     x is (n, d) real, y (n,) real or ±1. No hyper-parameters.
 
