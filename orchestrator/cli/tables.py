@@ -20,6 +20,9 @@ from orchestrator.plan.outline import ArmOutline, Outline
 from orchestrator.ports import SweepRecord
 from orchestrator.spec import ExperimentSpec
 
+SHORT_KINDS = {"asymptotic": "limit"}
+"""Kinds of theory whose name would not fit a column."""
+
 STATUS_WORDS = {
     "found": "found",
     "below_range": "below the range of n",
@@ -52,7 +55,8 @@ def thresholds(found: Answer) -> Iterator[RenderableType]:
 
 def _arm_table(arm: ArmAnswer) -> Table:
     confidence = arm.thresholds[0].threshold.confidence if arm.thresholds else 0.95
-    kinds = " or ".join(sorted({one.theory_kind for one in arm.thresholds if one.theory_kind}))
+    named = {one.theory_kind for one in arm.thresholds if one.theory_kind}
+    kinds = " or ".join(sorted(SHORT_KINDS.get(kind, kind) for kind in named))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in (
         "d",
