@@ -6,6 +6,7 @@ author called agreement before anything ran.
 """
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,12 +16,18 @@ from scipy import stats
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold, TrialRow
 from orchestrator.inference.threshold import Interval
 from orchestrator.spec import Arm, ExperimentSpec
+from orchestrator.spec.arithmetic import ExpressionError
+from orchestrator.spec.expressions import Expression
 from orchestrator.spec.theory import Theory
 
 Verdict = Literal["agrees", "disagrees", "not decisive", "not run"]
 
 CHANCE = 0.01
 """Chance of calling a true claim wrong, because an interval at 95% misses now and then. By hand."""
+
+VAGUE = 0.25
+"""Half an interval's width, relative to the claim (of exponents: absolute), at which it is too wide
+to confirm anything, unless `within` allows as much. By hand."""
 
 MOST_ROWS = 2
 """Rows of a table that are written out where a claim is named; the file has them all."""
@@ -49,18 +56,27 @@ class Sight:
     low: float
     high: float
 
+    @property
+    def half_width(self) -> float:
+        """Of the interval; infinite where the number or an end is not known."""
+        ends = (self.value, self.low, self.high)
+        return (self.high - self.low) / 2.0 if all(map(math.isfinite, ends)) else math.inf
+
 
 def judged(spec: ExperimentSpec, found: Answer) -> list[Judged]:
-    """Every claim of the experiment file, arm by arm in the order of the file."""
-    claims = []
+    """Every claim of the experiment file in its order, by arms; none is left out."""
+    claims: list[Judged] = []
     for entry in spec.theory:
+        before = len(claims)
         for arm, answered in zip(spec.arms, found.arms, strict=True):
             if entry.applies_to(arm.target, arm.learner):
                 rows = [row for row in found.rows if row.arm == arm.index]
-                judge = _judge(entry)
-                told = judge(entry, arm, answered, rows)
+                told = _judge(entry)(entry, arm, answered, rows)
                 if told is not None:
                     claims.append(_named(told, answered.label if len(spec.arms) > 1 else ""))
+        if len(claims) == before:
+            nothing = "nothing of it was asked"
+            claims.append(Judged(entry.source, _claim(entry), nothing, "not decisive"))
     return claims
 
 
@@ -97,18 +113,27 @@ def _thresholds(
     if not pairs:
         return None
     sights = [_sight(claimed, one) for claimed, one in pairs]
-    known = [one.value / one.claimed for one in sights if math.isfinite(one.value)]
-    if len(pairs) == 1 and known:
-        one = sights[0]
-        measured = f"{one.value:.4g} [{one.low:.4g}, {one.high:.4g}]"
-    elif known:
-        measured = f"{min(known):.3f} to {max(known):.3f} times it, at {len(known)} (d, k)"
-    else:
-        measured = ", ".join(sorted({one.threshold.status for _, one in pairs}))
     confidence = answered.thresholds[0].threshold.confidence
+    measured = _measured(sights, [one.threshold.status for _, one in pairs], "(d, k)")
     return Judged(
         entry.source, _claim(entry), measured, verdict_of(sights, entry.within, confidence)
     )
+
+
+def _measured(sights: Sequence["Sight"], statuses: Sequence[str], at: str) -> str:
+    """What was found, as numbers where it was, and what became of the others."""
+    known = [one for one in sights if math.isfinite(one.value)]
+    others = Counter(status for status in statuses if status != "found")
+    words = [f"{count} {status}" for status, count in sorted(others.items())]
+    if len(known) == 1 and len(sights) == 1:
+        words = [f"{known[0].value:.4g} [{known[0].low:.4g}, {known[0].high:.4g}]", *words]
+    elif known and all(one.claimed for one in known):
+        ratios = [one.value / one.claimed for one in known]
+        words = [f"{min(ratios):.3f} to {max(ratios):.3f} times it, at {len(known)} {at}", *words]
+    elif known:
+        values = [one.value for one in known]
+        words = [f"{min(values):.4g} to {max(values):.4g}, at {len(known)} {at}", *words]
+    return ", ".join(words) or "–"
 
 
 def _sight(claimed: float, one: FoundThreshold) -> Sight:
@@ -127,15 +152,20 @@ def verdict_of(sights: Sequence[Sight], within: float | None, confidence: float)
 
     Each lies so many standard deviations outside the band [1 - within, 1 + within] times its claim,
     a point without `within`. The claim disagrees where the sum of their squares is larger than
-    chi-squared lets it be with chance `CHANCE`, and else agrees where every estimate is known and,
-    with `within`, in its band.
+    chi-squared lets it be with chance `CHANCE`, or the largest than its share of that. It agrees
+    where every number is known well enough to have told it from another (`VAGUE`) and, with
+    `within`, lies in its band.
     """
     misses = [_deviations(one, within or 0.0, confidence) for one in sights]
     if stats.chi2.sf(math.fsum(miss * miss for miss in misses), len(sights)) < CHANCE:
         return "disagrees"
-    known = all(math.isfinite(one.value) for one in sights)
-    near = within is None or not any(misses)
-    return "agrees" if sights and known and near else "not decisive"
+    if any(2.0 * stats.norm.sf(miss) < CHANCE / len(sights) for miss in misses):
+        return "disagrees"
+    sharp = all(one.half_width <= max(VAGUE, within or 0.0) * abs(one.claimed) for one in sights)
+    near = within is None or all(
+        abs(one.value - one.claimed) <= within * abs(one.claimed) for one in sights
+    )
+    return "agrees" if sights and sharp and near else "not decisive"
 
 
 def _deviations(one: Sight, within: float, confidence: float) -> float:
@@ -178,9 +208,9 @@ def _exponent(claimed: float, one: Interval, within: float | None) -> Verdict:
     reach = within or 0.0
     if one.low > claimed + reach or one.high < claimed - reach:
         return "disagrees"
-    if within is None or abs(one.value - claimed) <= within:
-        return "agrees"
-    return "not decisive"
+    sharp = (one.high - one.low) / 2.0 <= max(VAGUE, reach)
+    near = within is None or abs(one.value - claimed) <= within
+    return "agrees" if sharp and near else "not decisive"
 
 
 def _status(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]) -> Judged:
@@ -200,42 +230,53 @@ def _status(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRo
 
 
 def _mean(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]) -> Judged | None:
-    """By `verdict_of` over the mean of the measure at each point, by Student's t."""
+    """By `verdict_of` over the mean of the measure at each point.
+
+    A point with a trial that has no such number, a gap or one that diverged, has no mean: that of
+    the others would be a mean over survivors.
+    """
     assert entry.mean is not None
     assert entry.measure is not None
     confidence = answered.thresholds[0].threshold.confidence if answered.thresholds else 0.95
-    values: dict[tuple[int, int, int], list[float]] = {}
+    values: dict[tuple[int, int, int], list[float]] = defaultdict(list)
     for row in rows:
-        point = row.point
-        letters = {"d": point.d, "n": point.n, "k": point.k}
-        if entry.measure in row.measures and (entry.where is None or entry.where.holds(**letters)):
-            at = (point.d, point.n, point.k)
-            values.setdefault(at, []).append(row.measures[entry.measure])
-    sights = [
-        mean_of(float(entry.mean.at(d=d, n=n, k=k)), some, confidence)
-        for (d, n, k), some in sorted(values.items())
-        if len(some) > 1
-    ]
-    if not sights:
-        return Judged(entry.source, _claim(entry), "–", "not decisive")
-    one = sights[0]
-    ratios = [sight.value / sight.claimed for sight in sights if sight.claimed]
-    measured = (
-        f"{one.value:.4g} [{one.low:.4g}, {one.high:.4g}]"
-        if len(sights) == 1
-        else f"{min(ratios):.3f} to {max(ratios):.3f} times it, at {len(sights)} (d, n, k)"
-    )
+        d, n, k = row.point.d, row.point.n, row.point.k
+        if entry.where is None or entry.where.holds(d=d, n=n, k=k):
+            values[d, n, k].append(row.measures.get(entry.measure, math.nan))
+    sights, without = [], 0
+    for (d, n, k), some in sorted(values.items()):
+        missing = sum(map(math.isnan, some))
+        claimed = _value(entry.mean, d=d, n=n, k=k)
+        without += missing
+        whole = not missing and len(some) > 1 and claimed is not None
+        unknown = Sight(claimed or 0.0, math.nan, -math.inf, math.inf)
+        sights.append(mean_of(claimed or 0.0, some, confidence) if whole else unknown)
+    measured = _measured(sights, [], "(d, n, k)")
+    if without:
+        measured += f"; {without} of {sum(map(len, values.values()))} trials have none"
     return Judged(
         entry.source, _claim(entry), measured, verdict_of(sights, entry.within, confidence)
     )
 
 
+def _value(expression: Expression, **letters: int) -> float | None:
+    try:
+        return float(expression.at(**letters))
+    except ExpressionError:
+        return None
+
+
 def mean_of(claimed: float, values: Sequence[float], confidence: float) -> Sight:
-    """The mean of at least two values with Student's interval."""
-    mean = math.fsum(values) / len(values)
+    """The mean of at least two values: with Student's interval, or with that of Clopper and Pearson
+    (1934) where all are 0 or 1.
+    """
+    mean, tail = math.fsum(values) / len(values), (1.0 - confidence) / 2.0
+    if set(values) <= {0.0, 1.0}:
+        ones = stats.binomtest(round(math.fsum(values)), len(values))
+        low, high = ones.proportion_ci(confidence, "exact")
+        return Sight(claimed, mean, float(low), float(high))
     spread = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    reach = float(stats.t.isf((1.0 - confidence) / 2.0, len(values) - 1))
-    half = reach * math.sqrt(spread / len(values))
+    half = float(stats.t.isf(tail, len(values) - 1)) * math.sqrt(spread / len(values))
     return Sight(claimed, mean, mean - half, mean + half)
 
 

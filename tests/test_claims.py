@@ -54,6 +54,9 @@ def sight(claimed: float, low: float, value: float, high: float) -> Sight:
         (sight(10, 10.8, 11, 12), 0.05, "disagrees"),
         (sight(10, 0, float("nan"), 8), 0.05, "disagrees"),
         (sight(10, 4, float("nan"), float("inf")), None, "not decisive"),
+        (sight(10, 1, 9, 500), None, "not decisive"),
+        (sight(10, 1, 10, 500), 0.1, "not decisive"),
+        (sight(10, 4, 5, float("inf")), 0.1, "not decisive"),
     ],
 )
 def test_one_number_agrees_in_its_band_and_disagrees_when_its_interval_is_outside(
@@ -83,7 +86,8 @@ def test_thresholds_are_judged_beside_their_formula_and_arms_that_it_does_not_na
         {"n_star": "d", "kind": "exact", "learner": "least_squares"},
         axes=axes,
     )
-    right, wrong = told(spec, steps(40, 80))
+    right, wrong, other = told(spec, steps(40, 80))
+    assert (other.measured, other.verdict) == ("nothing of it was asked", "not decisive")
     assert (right.verdict, right.source) == ("agrees", "Cover 1965")
     assert right.claim == "n_star = 2 * d (exact, ±5%)"
     assert right.measured.startswith("79") or right.measured.startswith("80")
@@ -124,6 +128,24 @@ def test_a_mean_of_a_measure_may_depend_on_n():
     (one,) = told(spec, rows)
     assert one.verdict == "agrees"
     assert one.measured.endswith("times it, at 2 (d, n, k)")
+
+
+def test_a_mean_over_survivors_is_none():
+    spec = experiment({"measure": "train_error", "mean": 0.5, "kind": "exact"},
+                      axes={"d": [10], "n": [20]}, search={"kind": "grid"})  # fmt: skip
+    rows = [a_row(10, 20, repeat, {"train_error": 0.5 + 0.001 * repeat} if repeat else {}, True)
+            for repeat in range(4)]  # fmt: skip
+    (one,) = told(spec, rows)
+    assert (one.measured, one.verdict) == ("–; 1 of 4 trials have none", "not decisive")
+
+
+def test_a_mean_of_ones_does_not_rule_out_a_chance_of_98_percent():
+    assert verdict_of([mean_of(0.98, [1.0] * 10, 0.95)], None, 0.95) != "disagrees"
+
+
+def test_one_miss_by_far_is_not_hidden_by_many_hits():
+    held, missed = sight(10, 9, 10, 11), sight(10, 12, 12.5, 13)
+    assert verdict_of([held] * 39 + [missed], None, 0.95) == "disagrees"
 
 
 def test_what_was_not_run_says_so():

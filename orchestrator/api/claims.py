@@ -1,5 +1,6 @@
 """The claims table: what experiment files claim, beside what their stored sweeps measured."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 from orchestrator.api.places import Place
 from orchestrator.api.reading import found_of, reader_of
 from orchestrator.claims import Judged, judged, unjudged
-from orchestrator.errors import RequestError, Unreachable
+from orchestrator.errors import RequestError
 from orchestrator.spec import ExperimentSpec, load
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml", ".toml", ".json")
 
@@ -45,6 +48,12 @@ class ClaimRow:
     seconds: float = 0.0
     commit: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """The verdict, and the sweep's status unless it is finished."""
+        going = "" if self.status in ("", "finished") else f", {self.status}"
+        return f"{self.said.verdict}{going}"
+
     def as_json(self) -> dict[str, Any]:
         """A row for programs."""
         words = ("source", "claim", "measured", "verdict")
@@ -63,9 +72,8 @@ class ClaimRow:
         """A row for people; see `HEAD`."""
         ran = (f"{self.trials:,}", f"{self.gaps:,}", f"{self.seconds:,.0f}", self.commit or "–")
         said = self.said
-        verdict = said.verdict + (f", {self.status}" if self.status not in ("", "finished") else "")
         return (
-            *(self.experiment, said.source or "–", said.claim, said.measured, verdict),
+            *(self.experiment, said.source or "–", said.claim, said.measured, self.verdict),
             *(ran if self.sweep else ("–",) * len(ran)),
         )
 
@@ -88,7 +96,12 @@ def claims(paths: Sequence[Path], place: Place | None = None) -> list[ClaimRow]:
 def table(rows: Sequence[ClaimRow]) -> str:
     """The rows as a Markdown table."""
     lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    """One line without marks that Markdown would read."""
+    return " ".join(cell.split()).replace("|", "∣").replace("*", "\\*")
 
 
 def put_in(page: str, rows: Sequence[ClaimRow]) -> str:
@@ -113,11 +126,19 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def _is_empty(place: Place) -> bool:
+    """Whether nothing was ever answered there; a place that does not answer is another matter."""
+    if "://" in place.store or place.ledger is not None:
+        return False
+    return not any((Path(place.store) / name).exists() for name in ("ledger.db", "mlflow.db"))
+
+
 def _rows(name: str, spec: ExperimentSpec, place: Place | None) -> list[ClaimRow]:
-    try:
-        reader = reader_of(place)
-    except Unreachable:  # nothing was answered there yet
+    if _is_empty(place or Place.chosen()):
         return [ClaimRow(name, said) for said in unjudged(spec)]
+    reader = reader_of(place)
+    if reader.source == "mlflow":
+        log.warning("the ledger cannot be read; this is what MLflow was told")
     try:
         records = [record for record in reader.sweeps() if record.id == spec.id]
         if not records:
@@ -136,7 +157,7 @@ def _rows(name: str, spec: ExperimentSpec, place: Place | None) -> list[ClaimRow
             trials=found.finished_trials,
             gaps=found.gaps,
             seconds=math.fsum(row.seconds for row in found.rows),
-            commit=built[-1].get("commit", "") if built else "",
+            commit=", ".join(dict.fromkeys(one.get("commit", "?") for one in built)),
         )
         for said in judged(spec, found)
     ]

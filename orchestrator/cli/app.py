@@ -308,8 +308,10 @@ def claims(
         _write(output, api.put_in(_read(output), rows).encode())
     elif shown is Format.JSON:
         _json({"format": 1, "claims": [row.as_json() for row in rows]})
-    else:
+    elif rows:
         out.print(tables.claims(rows))
+    else:
+        out.print("no claims there; an experiment file makes them under `theory`")
 
 
 def _read(path: Path) -> str:

@@ -124,7 +124,7 @@ def claims(rows: Sequence[ClaimRow]) -> Table:
         said = row.said
         claim = f"{said.claim}\n{said.source}" if said.source else said.claim
         trials = f"{row.trials:,}" if row.sweep else "–"
-        table.add_row(row.experiment, Text(claim), said.measured, said.verdict, trials)
+        table.add_row(*map(Text, (row.experiment, claim, said.measured, row.verdict, trials)))
     return table
 
 

@@ -215,6 +215,9 @@ def _check_together(parts: dict[str, Any], findings: Findings) -> None:
         check_points(arms, axes, search or Search(), findings)
         if not findings.touch("axes", "theory"):
             check_theory(arms, axes, parts["theory"], findings)
+    for place, entry in enumerate(parts["theory"] if parts["tune"] else ()):
+        if entry.mean is not None:
+            findings.once(f"theory.{place}.mean", "a tuned learner has no mean: settings differ")
     if search is not None:
         tune = {} if findings.touch("tune") else parts["tune"]
         entries = sum(len(candidates(tune, arm)) for arm in arms)

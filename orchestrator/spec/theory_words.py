@@ -55,6 +55,10 @@ class _EntryWords(Part):
         forms = (self.n_star, self.table, self.exponents, self.status, self.mean)
         if sum(form is not None for form in forms) != 1:
             raise ValueError("give one of n_star, table, exponents, status and mean")
+        if self.exponents == {}:
+            raise ValueError("exponents of nothing; give d or k")
+        if self.exponents is not None and self.where is not None:
+            raise ValueError("exponents are those of the whole range; leave out where")
         if (self.mean is None) != (self.measure is None):
             raise ValueError("mean and measure go together: the mean of a measure over trials")
         if self.table == []:

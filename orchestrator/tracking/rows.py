@@ -297,13 +297,20 @@ def versions() -> str:
 
 
 def _commit() -> str:
-    """The commit of the checkout that this package is imported from; empty where it is none."""
+    """The commit of the checkout that this package comes from, with a + where files differ from it;
+    empty where it is none.
+    """
     checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists() or not (git := shutil.which("git")):
+    git = shutil.which("git")
+    if git is None or not (checkout / ".git").exists():
         return ""
-    asked = [git, "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+
+    def told(*words: str) -> str:
+        command = [git, "-C", str(checkout), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = told("status", "--porcelain", "--untracked-files=no", "--", "orchestrator")
+    return told("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
 
 
 def build_id(versions_json: str) -> str:

@@ -37,20 +37,20 @@ def test_a_shipped_file_loads_and_opens_with_its_question_and_source(path: Path)
     text = path.read_text()
     assert spec.question.rstrip().endswith("?") or "?" in spec.question
     assert "# Source" in text
-    assert "# Theory line" in text
+    assert "# Theory line" in text or "# Agreement" in text
     assert spec.name == path.stem.replace("_", "-")
     assert path.name in (FOLDER / "README.md").read_text()
 
 
 @each_file
-def test_a_shipped_file_has_theory_at_every_threshold_inside_its_range(path: Path):
+def test_a_shipped_file_makes_claims_with_sources_and_its_theory_lies_inside_the_range(path: Path):
     spec = load(path)
+    assert spec.theory
+    assert all(entry.source for entry in spec.theory)
     for arm in spec.arms:
         for asked in spec.asked(arm):
             value = spec.theory_at(arm, asked.d, asked.k)
-            assert value is not None
-            assert asked.low < value.n_star < asked.high
-            assert value.source
+            assert value is None or asked.low < value.n_star < asked.high
 
 
 @each_file

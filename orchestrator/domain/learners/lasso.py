@@ -75,7 +75,9 @@ class Lasso(Learner):
 
     def fit(self, problem: Problem, streams: Streams) -> Fit:
         """Coefficients (B, d), `duality_gap` (B,) and `sign_error` (B,)."""
-        penalty = torch.tensor([self.penalty_at(problem.point, int(n)) for n in problem.n])
+        penalty = torch.tensor(
+            [self.penalty_at(problem.point, int(n)) for n in problem.n], dtype=torch.float64
+        )
         own = [problem.own(trial) for trial in range(len(problem))]
         quadratic = Quadratic(
             curvature=torch.stack([one.x.T @ one.x / len(one.y) for one in own]),

@@ -125,6 +125,8 @@ def most_likely(examples: Examples, tolerance: float, steps: int) -> tuple[torch
 
 def has_minimum(signed: torch.Tensor, curvature: torch.Tensor, decrement: float) -> bool:
     """Whether the squared `decrement` proves a minimum: signed (n, d), curvature (d, d)."""
+    if not bool(curvature.isfinite().all()):
+        return False
     longest = float(signed.square().sum(1).max())
     least = float(torch.linalg.eigvalsh(curvature)[0])
     return 4.0 * longest * decrement <= least

@@ -151,6 +151,7 @@ class _Standard:
         size = w.abs().sum(1)
         missing = (b - self._constraints.times(w)).square().sum(1).sqrt()
         solves = ~(missing > FEASIBLE * b.square().sum(1).sqrt())
+        solves &= w.isfinite().all(1)
         is_feasible = solves & ~(w.amin(1) < -BELOW * w.abs().amax(1))
         gap = torch.where(size > 0, (size - bound).clamp(min=0.0) / size, 0.0)
         return torch.where(is_feasible, gap, torch.inf)

@@ -53,7 +53,8 @@ class SlicedInverseRegression(LoopedLearner):
         """The direction b (d,) as coefficients, and `leading_eigenvalue` ()."""
         means = self.slice_means(examples.x, examples.y)
         factor = _root_of_covariance(examples.x)
-        if factor is None or not bool(means.isfinite().all()):
+        finite = bool(means.isfinite().all()) and bool(examples.y.isfinite().all())
+        if factor is None or not finite:
             nan = torch.full_like(examples.x[0], torch.nan)
             return Fit([Outcome.DIVERGED], {"leading_eigenvalue": nan[0]}, coefficients=nan)
         whitened = torch.linalg.solve_triangular(factor, means.T, upper=False)

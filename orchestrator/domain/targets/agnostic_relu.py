@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
+from orchestrator.domain.directions import uniform_direction
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples, Target
@@ -33,10 +34,10 @@ class AgnosticRelu(Target):
 
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """W of each trial, of length 1, above the 0/1 mask of the hidden coordinates: (B, 2, d)."""
-        w = streams.normals(point.d)
+        w = uniform_direction(point.d, streams)
         support = streams.subsets(point.d, point.k)
         mask = torch.zeros_like(w).scatter(1, support, 1.0)
-        return torch.stack([w / w.square().sum(1, keepdim=True).sqrt(), mask], 1)
+        return torch.stack([w, mask], 1)
 
     def examples(
         self, concept: torch.Tensor, point: Point, count: int, streams: Streams

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
+from orchestrator.domain.directions import uniform_direction
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples, Target
@@ -40,8 +41,7 @@ class ShiftedLinear(Target):
 
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """W of each trial: (B, d), of length 1."""
-        w = streams.normals(point.d)
-        return w / w.square().sum(1, keepdim=True).sqrt()
+        return uniform_direction(point.d, streams)
 
     def examples(
         self, concept: torch.Tensor, point: Point, count: int, streams: Streams
