@@ -15,7 +15,7 @@ SPEC = """\
 format: 1
 name: votes
 target: {kind: majority}
-learner: {kind: averaging}
+learner: {kind: hebbian}
 axes: {d: [9, 15], k: 3, n: {low: 4, high: 400}}
 success: {measure: test_accuracy, above: 0.8}
 search: {kind: threshold, tolerance: 0.3, max_trials: 200}
@@ -50,21 +50,21 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine.py").write_text(shown_in_readme())
     (folder / "votes.yaml").write_text(SPEC)
     out = phasefront(folder, "run", "votes.yaml", "--plugins", "mine.py", "--slots", "1")
-    assert "averaging on majority" in out
+    assert "hebbian on majority" in out
     return folder
 
 
 def test_it_is_listed_beside_the_built_in_ones(answered: Path):
     assert "majority" in phasefront(answered, "targets", "--plugins", "mine.py")
-    assert "Hebb's rule" in phasefront(answered, "learners", "averaging", "--plugins", "mine.py")
+    assert "Hebb's rule" in phasefront(answered, "learners", "hebbian", "--plugins", "mine.py")
 
 
 def test_it_trains_on_ray_and_is_read_again_without_being_named(answered: Path):
     (answered / "mine.py").rename(answered / "gone.py")
-    assert "averaging on majority" in phasefront(answered, "thresholds", "votes")
+    assert "hebbian on majority" in phasefront(answered, "thresholds", "votes")
     phasefront(answered, "report", "votes", "-o", "votes.html")
-    assert "averaging" in (answered / "votes.html").read_text()
-    assert "averaging on majority" in phasefront(answered, "resume", "votes", "--in-process")
+    assert "hebbian" in (answered / "votes.html").read_text()
+    assert "hebbian on majority" in phasefront(answered, "resume", "votes", "--in-process")
     (answered / "gone.py").rename(answered / "mine.py")
 
 
