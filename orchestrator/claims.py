@@ -8,7 +8,7 @@ author called agreement before anything ran.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scipy import stats
@@ -97,8 +97,7 @@ def _judge(entry: Theory) -> _Judge:
 
 
 def _named(told: Judged, arm: str) -> Judged:
-    return Judged(told.source, f"{told.claim}; {arm}" if arm else told.claim, told.measured,
-                  told.verdict)  # fmt: skip
+    return replace(told, claim=f"{told.claim}; {arm}") if arm else told
 
 
 def _thresholds(

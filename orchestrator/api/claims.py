@@ -11,6 +11,7 @@ from orchestrator.api.places import Place
 from orchestrator.api.reading import found_of, reader_of
 from orchestrator.claims import Judged, judged, unjudged
 from orchestrator.errors import RequestError
+from orchestrator.ports import SweepRecord
 from orchestrator.spec import ExperimentSpec, load
 
 log = logging.getLogger(__name__)
@@ -85,12 +86,17 @@ def claims(paths: Sequence[Path], place: Place | None = None) -> list[ClaimRow]:
     changed on the command line, is another question. Raises `SpecError`, and `RequestError` for a
     path without a file.
     """
-    rows = []
-    for path in _files(paths):
-        spec = load(path)
-        if spec.theory:
-            rows.extend(_rows(path.name, spec, place))
-    return rows
+    asked = [(path.name, load(path)) for path in _files(paths)]
+    if _is_empty(place or Place.chosen()):
+        return [row for name, spec in asked for row in _unrun(name, spec)]
+    reader = reader_of(place)
+    if reader.source == "mlflow":
+        log.warning("the ledger cannot be read; this is what MLflow was told")
+    try:
+        records = {record.id: record for record in reader.sweeps()}
+        return [row for name, spec in asked for row in _rows(name, spec, records, reader)]
+    finally:
+        reader.close()
 
 
 def table(rows: Sequence[ClaimRow]) -> str:
@@ -133,21 +139,18 @@ def _is_empty(place: Place) -> bool:
     return not any((Path(place.store) / name).exists() for name in ("ledger.db", "mlflow.db"))
 
 
-def _rows(name: str, spec: ExperimentSpec, place: Place | None) -> list[ClaimRow]:
-    if _is_empty(place or Place.chosen()):
-        return [ClaimRow(name, said) for said in unjudged(spec)]
-    reader = reader_of(place)
-    if reader.source == "mlflow":
-        log.warning("the ledger cannot be read; this is what MLflow was told")
-    try:
-        records = [record for record in reader.sweeps() if record.id == spec.id]
-        if not records:
-            return [ClaimRow(name, said) for said in unjudged(spec)]
-        record = records[0]
-        found = found_of(spec, record, reader.members(spec.id), record.status, record.stopped_by)
-        built: list[Mapping[str, str]] = reader.builds(spec.id)
-    finally:
-        reader.close()
+def _unrun(name: str, spec: ExperimentSpec) -> list[ClaimRow]:
+    return [ClaimRow(name, said) for said in unjudged(spec)]
+
+
+def _rows(
+    name: str, spec: ExperimentSpec, records: Mapping[str, SweepRecord], reader: Any
+) -> list[ClaimRow]:
+    record = records.get(spec.id)
+    if record is None or not spec.theory:
+        return _unrun(name, spec)
+    found = found_of(spec, record, reader.members(spec.id), record.status, record.stopped_by)
+    built: list[Mapping[str, str]] = reader.builds(spec.id)
     return [
         ClaimRow(
             experiment=name,

@@ -22,6 +22,9 @@ GENTLE = 0.5
 """A slope below this climbs from 10% to 90% success over a factor of more than 6,500 in n: no
 threshold anyone would quote. Chosen by hand."""
 
+OUTSIDE: tuple[Status, ...] = ("below_range", "above_range")
+"""What a threshold is said to be that does not lie in its range of n."""
+
 OWN_TRIALS = 8
 """Answered trials a cell needs before it is settled, whatever its neighbours say. By hand."""
 
@@ -89,15 +92,16 @@ def is_settled(posterior: "Posterior", i: int, *, audited: bool = True) -> bool:
         return True
     if trials < OWN_TRIALS:
         return False
-    if _odd(posterior, i) in ("not_sharp", "not_monotone"):
+    status = _odd(posterior, i)
+    if status in ("not_sharp", "not_monotone"):
         return True
-    known = is_narrow(posterior, i) or is_outside(posterior, i)
+    known = status in OUTSIDE or is_narrow(posterior, i)
     return known and not (audited and looks(posterior, i))
 
 
 def is_outside(posterior: "Posterior", i: int) -> bool:
     """Whether the i-th threshold lies below its range of n, or above it."""
-    return _odd(posterior, i) in ("below_range", "above_range")
+    return _odd(posterior, i) in OUTSIDE
 
 
 def is_narrow(posterior: "Posterior", i: int) -> bool:

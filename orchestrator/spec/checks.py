@@ -1,12 +1,12 @@
 """Faults that no part shows alone: a k above d, a measure nobody reports, a grid too large."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.domain.measures import reported
 from orchestrator.inference.law import FEWEST
 from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.axes import MOST_POINTS, Axes, Range
-from orchestrator.spec.parts import Arm, Criterion, Search
+from orchestrator.spec.parts import Arm, Criterion, Search, Tunable
 from orchestrator.spec.theory import Theory
 from orchestrator.spec.wording import Findings, number, unknown_word
 
@@ -163,6 +163,13 @@ def check_theory(
         pairs = axes.pairs(arm.target.default_k, Findings())
         for place, entry in enumerate(theory):
             _check_entry(arm, pairs, entry, f"theory.{place}", findings)
+
+
+def check_means(theory: Sequence[Theory], tune: Mapping[str, Tunable], findings: Findings) -> None:
+    """Nothing is said of the mean of a tuned learner, whose trials are of several settings."""
+    for place, entry in enumerate(theory if tune else ()):
+        if entry.mean is not None:
+            findings.once(f"theory.{place}.mean", "a tuned learner has no mean: settings differ")
 
 
 def _check_entry(arm: Arm, pairs: Pairs, entry: Theory, path: str, findings: Findings) -> None:

@@ -15,6 +15,7 @@ from orchestrator.spec.axes import Axes
 from orchestrator.spec.axis_words import read_axes
 from orchestrator.spec.checks import (
     check_arms,
+    check_means,
     check_points,
     check_search,
     check_success,
@@ -215,9 +216,7 @@ def _check_together(parts: dict[str, Any], findings: Findings) -> None:
         check_points(arms, axes, search or Search(), findings)
         if not findings.touch("axes", "theory"):
             check_theory(arms, axes, parts["theory"], findings)
-    for place, entry in enumerate(parts["theory"] if parts["tune"] else ()):
-        if entry.mean is not None:
-            findings.once(f"theory.{place}.mean", "a tuned learner has no mean: settings differ")
+    check_means(parts["theory"], parts["tune"], findings)
     if search is not None:
         tune = {} if findings.touch("tune") else parts["tune"]
         entries = sum(len(candidates(tune, arm)) for arm in arms)

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
+from orchestrator.domain.learner import Fit, LoopedLearner
+from orchestrator.domain.linear_fit import linear_fit
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
@@ -48,13 +49,7 @@ class GradientFlowLeastSquares(LoopedLearner):
         d = examples.x.shape[1]
         start = self.initial_scale / math.sqrt(d) * streams.normals(d)[0]
         w = flowed(examples.x, examples.y, start, self.time)
-        missing = (examples.x * w).sum(1) - examples.y
-        return Fit(
-            outcomes=[Outcome.FITTED if bool(w.isfinite().all()) else Outcome.DIVERGED],
-            measures={"train_error": missing.square().mean()},
-            predict=lambda x: (x * w).sum(1),
-            coefficients=w,
-        )
+        return linear_fit(w, examples)
 
     def work(self, point: Point) -> float:
         """Operations of a thin singular value decomposition of n x d."""

@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 import torch
 
-from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
+from orchestrator.domain.learner import Fit, LoopedLearner
+from orchestrator.domain.linear_fit import linear_fit
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
@@ -30,14 +31,8 @@ class LeastSquares(LoopedLearner):
 
         A trial with data that are not finite diverges.
         """
-        w, rank = minimum_norm(examples.x, examples.y)
-        missing = (examples.x * w).sum(1) - examples.y
-        return Fit(
-            outcomes=[Outcome.FITTED if rank is not None else Outcome.DIVERGED],
-            measures={"train_error": missing.square().mean()},
-            predict=lambda x: (x * w).sum(1),
-            coefficients=w,
-        )
+        w, _ = minimum_norm(examples.x, examples.y)
+        return linear_fit(w, examples)
 
     def work(self, point: Point) -> float:
         """Operations of a bidiagonalisation of n x d."""

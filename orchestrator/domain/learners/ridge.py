@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
+from orchestrator.domain.learner import Fit, LoopedLearner
+from orchestrator.domain.linear_fit import linear_fit
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
@@ -35,13 +36,7 @@ class Ridge(LoopedLearner):
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
         """Coefficients (d,), and `train_error`, the mean squared error on the n examples."""
         w = solved(examples.x, examples.y, self.ridge)
-        missing = (examples.x * w).sum(1) - examples.y
-        return Fit(
-            outcomes=[Outcome.FITTED if bool(w.isfinite().all()) else Outcome.DIVERGED],
-            measures={"train_error": missing.square().mean()},
-            predict=lambda x: (x * w).sum(1),
-            coefficients=w,
-        )
+        return linear_fit(w, examples)
 
     def work(self, point: Point) -> float:
         """The smaller Gram matrix and its Cholesky factor."""
