@@ -42,10 +42,10 @@ class Mirror(Protocol):
     """Whoever tells MLflow what the outbox holds."""
 
     def start(self, sweep: str) -> None:
-        """Begin telling, in the background, what is queued for a sweep."""
+        """From the first `wake` on, tell what is queued for a sweep, in the background."""
 
     def wake(self) -> None:
-        """Something was queued."""
+        """Work has begun, or something was queued."""
 
     def stop(self, drain_s: float) -> bool:
         """Stop within about `drain_s` seconds; whether everything queued was told."""
@@ -191,6 +191,7 @@ class Ledger:
                 connection, self._sweep, unsettled, self._begun, self._clock()
             )
         self._begun.update(begun)
+        self._wake()
         return begun
 
     def commit(

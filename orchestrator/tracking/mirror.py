@@ -61,18 +61,19 @@ class OutboxMirror:
         self._complained = False
 
     def start(self, sweep: str) -> None:
-        """Begin telling what is queued for a sweep."""
+        """Tell what is queued for a sweep from the first `wake` on: until then the driver reads
+        what it resumes, and a second thread holds it up (9.2 s for 10^5 trials, and 6.8 s alone).
+        """
         if self._thread is not None:  # abandoned in the middle of a request; it ends after that
             self._thread.join()
-        for event in (self._closing, self._abandoned):
+        for event in (self._news, self._closing, self._abandoned):
             event.clear()
         self._sweep = sweep
-        self._news.set()
         self._thread = threading.Thread(target=self._run, name="mlflow mirror", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Something was queued."""
+        """Work has begun, or something was queued."""
         self._news.set()
 
     def stop(self, drain_s: float) -> bool:
@@ -92,6 +93,7 @@ class OutboxMirror:
 
     def _run(self) -> None:
         turn = telling_lock(self._database, self._sweep)
+        self._news.wait()
         try:
             self._tell_until_closed(turn)
         finally:

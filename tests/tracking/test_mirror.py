@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,7 @@ def test_what_a_killed_driver_left_unsaid_is_said_by_the_next_one(database: Data
     dead._lock.release()  # as a kill does
     other = mirrored(database, store)
     other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [])
     wait_until(lambda: len(runs(store, "cell")) == 2 and len(runs(store, "sweep")) == 2)
     other.finish("finished", None)
     assert other.close(60.0)
@@ -407,6 +409,7 @@ def test_a_driver_is_let_in_while_another_mirror_tells_its_backlog(
     writer = HeldWriter(store)
     other = mirrored(database, store, lambda store: writer)
     other.open(a_sweep("f" * 16, "other"))
+    other.record_round(0, [], [])
     assert writer.is_telling.wait(60.0)
     again = mirrored(Database(ledger_at(None, store)), store)
     again.open(a_sweep())  # raises SweepInUse where the backlog is told under the driver's lock
@@ -433,12 +436,21 @@ def test_a_cached_trial_is_told_to_both_sweeps(database: Database, store: Store)
 
 
 def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    import time
-
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_nothing_is_told_until_the_driver_begins(database: Database, store: Store):
+    outage = Outage()
+    ledger = mirrored(database, store, outage)
+    ledger.open(a_sweep())
+    time.sleep(0.3)
+    assert outage.tries == 0
+    ledger.begin([])
+    wait_until(lambda: outage.tries > 0)
+    assert ledger.close(0.0) is False
 
 
 class Outage:
