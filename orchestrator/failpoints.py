@@ -35,7 +35,8 @@ TRANSACTIONS = tuple(
 said, nothing is durable) and `after` (durable, and nobody has heard of it)."""
 
 MLFLOW_CALLS = tuple(
-    f"mlflow.{what}" for what in ("create", "experiment", "new_run", "log", "set_status", "put")
+    f"mlflow.{what}"
+    for what in ("create", "experiment", "new_run", "inputs", "log", "set_status", "put")
 )
 """Calls of the mirror: each has a place `before` and `after`."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.plan.asks import ArmTally, Ask
 from orchestrator.plan.explain import Attempt, Whereabouts
@@ -168,6 +169,9 @@ class Tracker(Protocol):
     def settled(self, keys: Sequence[str]) -> dict[str, Settled]:
         """Those of `keys` that need no more work: results of any sweep, and this one's gaps."""
 
+    def curves(self, keys: Sequence[str]) -> dict[str, Curves]:
+        """Learning curves of those of `keys` that have a result with any."""
+
     def begin(self, keys: Sequence[str]) -> dict[str, int]:
         """Take a new attempt of each key; the numbers fence later commits.
 
@@ -207,10 +211,13 @@ class Tracker(Protocol):
     def members(self) -> list[Member]:
         """Every trial of the open sweep, in order of round, then of recording."""
 
-    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
+    def publish(
+        self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes], note: str = ""
+    ) -> None:
         """Queue figures of the sweep as a whole for its parent run; returns at once.
 
-        `artifacts` maps relative paths to contents; later contents replace earlier ones.
+        `artifacts` maps relative paths to contents; later contents replace earlier ones, as does a
+        `note`, what stands above its runs in Markdown.
         """
 
     def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:

@@ -81,6 +81,14 @@ LOSSES: dict[str, Pull] = {
     "correlation": lambda f, y: torch.neg(y),
 }
 
+LOSS_VALUES: dict[str, Pull] = {
+    "logistic": lambda f, y: torch.nn.functional.softplus(-y * f),
+    "squared": lambda f, y: (f - y).square() / 2.0,
+    "hinge": lambda f, y: (1.0 - y * f).clamp(min=0.0),
+    "correlation": lambda f, y: -y * f,
+}
+"""L(f, y) itself, (B, rows); these overwrite nothing."""
+
 
 class Sizes(NamedTuple):
     """Padded sizes of a pack's networks: trials B, inputs d + 1, hidden units."""
@@ -224,9 +232,14 @@ def scores(net: Parameters, x: torch.Tensor, activation: Activation) -> torch.Te
     """f(x) of every trial's network on inputs (B, m, d): (B, m)."""
     count = x.shape[1]
     wide = padded(x, rounded_up(count), net.sizes.inputs)
+    return scores_of_padded(net, wide, activation)[:, :count]
+
+
+def scores_of_padded(net: Parameters, x: torch.Tensor, activation: Activation) -> torch.Tensor:
+    """f(x) on inputs (B, rows, inputs) as `padded` makes them: (B, rows)."""
     parts = []
-    for part in torch.split(wide, PREDICTED_ROWS, dim=1):
+    for part in torch.split(x, PREDICTED_ROWS, dim=1):
         z = torch.bmm(net.first.mT, part.mT)
         phi = activation.value(z, torch.empty_like(z))
         parts.append(torch.bmm(net.outer[:, None], phi)[:, 0] + net.offset)
-    return torch.cat(parts, 1)[:, :count]
+    return torch.cat(parts, 1)

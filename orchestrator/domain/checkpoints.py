@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-FORMAT = f"1/{torch.__version__}"
+FORMAT = f"2/{torch.__version__}"
 """Part of every checksum. Raise the number when a learner saves other tensors than before: what an
 older version, or another build of torch, has saved is then trained again."""
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 
 from orchestrator.domain.checkpoints import Checkpointer
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
@@ -91,13 +92,15 @@ class Fit:
     `predict` maps inputs (B, m, …) to predictions (B, m): real scores for real and sign labels,
     bits for bit labels. `coefficients` is (B, d) where the learner estimates a linear function, or
     what its `estimates` says.
-    `measures` holds tensors (B,), whatever the learner itself can say.
+    `measures` holds tensors (B,), whatever the learner itself can say; `curves` are each trial's
+    learning curves, or nothing.
     """
 
     outcomes: Sequence[Outcome]
     measures: dict[str, torch.Tensor] = field(default_factory=dict)
     predict: Callable[[torch.Tensor], torch.Tensor] | None = None
     coefficients: torch.Tensor | None = None
+    curves: Sequence[Curves] = ()
 
 
 def rounded_up(size: int, step: int = 16) -> int:
@@ -195,4 +198,5 @@ def _stacked(fits: Sequence[Fit]) -> Fit:
         },
         predict=predict if all(one is not None for one in predicts) else None,
         coefficients=torch.stack(coefficients) if coefficients else None,
+        curves=[curve for fit in fits for curve in fit.curves],
     )

@@ -103,4 +103,5 @@ def _result(
     outcome = Outcome(fit.outcomes[row])
     if outcome is Outcome.FITTED and len(finite) < len(values):
         outcome = Outcome.DIVERGED
-    return Result(key=trial.key, outcome=outcome, measures=finite, seconds=seconds)
+    curves = fit.curves[row] if fit.curves else {}
+    return Result(trial.key, outcome, measures=finite, seconds=seconds, curves=curves)

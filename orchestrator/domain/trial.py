@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
@@ -82,18 +83,21 @@ class Result:
 
     A measure that came out as nan or infinite is left out; a trial that diverged may have none.
     `seconds` is the trial's share of its pack's time, up to its checkpoint included; it is the one
-    field that varies between runs, so equality of results is equality of the other three.
+    field that varies between runs. `curves` are for looking at: they are kept beside the result,
+    and a result that was read back is equal to what was written, but comes without them.
     """
 
     key: str
     outcome: Outcome
     measures: Mapping[str, float]
     seconds: float = 0.0
+    curves: Curves = field(default_factory=dict, compare=False)
 
     def same_as(self, other: "Result") -> bool:
         """Equal bit for bit but for the time it took."""
-        return (self.key, self.outcome, dict(self.measures)) == (
+        return (self.key, self.outcome, dict(self.measures), dict(self.curves)) == (
             other.key,
             other.outcome,
             dict(other.measures),
+            dict(other.curves),
         )

@@ -1,7 +1,8 @@
 """How packs and their results travel between processes: plain values, no pickled classes.
 
 A receipt stays under 100 kB: Ray hands such a reply back inline, so that it survives the loss of
-the node that made it. Pickled, a trial with four measures takes about 60 bytes of it.
+the node that made it. Pickled, a trial with four measures takes about 60 bytes of it, and a curve
+of ten steps 120 more.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 from orchestrator.domain.checkpoints import Checkpoints
+from orchestrator.domain.curves import as_lists, from_lists
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.trial import Result, Trial
@@ -83,7 +85,10 @@ def train(trials: Sequence[Trial], gpus: float, checkpoints: Checkpoints | None 
     return {
         "seconds": max(elapsed_s, sum(one.seconds for one in results)),  # as if never cut short
         "where": place(),
-        "results": [[str(one.outcome), dict(one.measures), one.seconds] for one in results],
+        "results": [
+            [str(one.outcome), dict(one.measures), one.seconds, as_lists(one.curves)]
+            for one in results
+        ],
     }
 
 
@@ -92,8 +97,10 @@ def fact_of(pack: Pack, receipt: Receipt) -> Finished | Lost:
     if "results" not in receipt:
         return Lost(pack.id, Reason(receipt["reason"]), receipt["detail"], receipt["where"])
     results = tuple(
-        Result(trial.key, Outcome(outcome), measures, seconds)
-        for trial, (outcome, measures, seconds) in zip(pack.trials, receipt["results"], strict=True)
+        Result(trial.key, Outcome(outcome), measures, seconds, from_lists(curves))
+        for trial, (outcome, measures, seconds, curves) in zip(
+            pack.trials, receipt["results"], strict=True
+        )
     )
     return Finished(pack.id, results, receipt["seconds"], receipt["where"])
 

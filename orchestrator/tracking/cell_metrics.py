@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from orchestrator import spec
+from orchestrator.domain.curves import Curves, spreads
 from orchestrator.tracking.names import GAP_NUMBER, OUTCOME_NUMBERS
 
 Criterion = Callable[[str | None, Mapping[str, float]], bool | None]
@@ -74,6 +75,21 @@ def aggregate_figures(trials: Sequence[Told], succeeds: Criterion | None) -> lis
             if len(measured) > 1:
                 values[f"{name}.sd"] = float(np.std(measured, ddof=1))
     return _finite(values, answered[-1].time_ms, len(answered))
+
+
+def curve_figures(trials: Sequence[Curves], time_ms: int) -> list[Figure]:
+    """Learning curves of a cell's trials: `curve.<measure>.mean`, `.q10`, `.median`, `.q90` over
+    those that were still training, at the steps of training.
+    """
+    found = []
+    for name in sorted({name for curves in trials for name in curves}):
+        for one in spreads(curves[name] for curves in trials if name in curves):
+            values = {
+                f"curve.{name}.{what}": getattr(one, what)
+                for what in ("mean", "q10", "median", "q90")
+            }
+            found += _finite(values, time_ms, one.step)
+    return found
 
 
 def _finite(values: Mapping[str, float], time_ms: int, step: int) -> list[Figure]:

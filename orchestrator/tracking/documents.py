@@ -2,7 +2,9 @@
 
 import json
 import tomllib
+from typing import Any
 
+from orchestrator.domain.plugin import canonical_json
 from orchestrator.ports import SweepRecord
 
 
@@ -13,6 +15,12 @@ def documents(record: SweepRecord) -> list[tuple[str, str]]:
         found.append((f"spec/as_written{_suffix(record.spec_source)}", record.spec_source))
     understood = json.dumps(json.loads(record.spec_json), indent=2)
     return [*found, ("spec/as_understood.json", understood)]
+
+
+def targets_of(record: SweepRecord) -> list[dict[str, Any]]:
+    """Settings of the target classes that a sweep's arms learn, each once."""
+    targets = [pair["target"] for pair in json.loads(record.spec_json).get("pairs", [])]
+    return list({canonical_json(target): target for target in targets}.values())
 
 
 def _suffix(source: str) -> str:

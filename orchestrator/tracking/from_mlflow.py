@@ -1,9 +1,10 @@
 """The way back: sweeps as the mirror has them, and a lost ledger rebuilt from it.
 
-What returns: keys, outcomes, measures, seconds, attempt numbers and times, bit for bit. What does
-not: rounds, attempts that gave no result, reasons of gaps, and whatever the mirror lagged. A sweep
-that is resumed asks for the same rounds again, since the note of what it could reuse returns too,
-and finds the trials settled, so it trains none of them twice.
+What returns: keys, outcomes, measures, seconds, attempt numbers and times, bit for bit; learning
+curves where the sweep had ended. What does not: rounds, attempts that gave no result, reasons of
+gaps, and whatever the mirror lagged. A sweep that is resumed asks for the same rounds again, since
+the note of what it could reuse returns too, and finds the trials settled, so it trains none of them
+twice.
 """
 
 import json
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.plugin import canonical_json, load_source
 from orchestrator.domain.point import Point
@@ -23,7 +25,7 @@ from orchestrator.domain.trial import Cell, Result, Trial
 from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
 from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabouts
-from orchestrator.tracking import names, outbox, queries, rows, writes
+from orchestrator.tracking import curve_table, names, outbox, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store, ledger_at, store_at
@@ -80,6 +82,16 @@ class MirrorReader:
         """What the sweep could reuse when it was first opened."""
         documents = self._documents(self._parent(sweep).id)
         return rows.reusable_of(documents.get(names.REUSABLE, "[]"))
+
+    def curves(self, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:
+        """Learning curves, which MLflow has of a sweep that has ended."""
+        run, wanted = self._parent(sweep).id, set(keys)
+        if not any(file.path == curve_table.PATH for file in self._client.list_artifacts(run)):
+            return {}
+        with tempfile.TemporaryDirectory() as folder:
+            local = self._client.download_artifacts(run, curve_table.PATH, folder)
+            found = curve_table.unpacked(Path(local).read_bytes())
+        return {key: own for key, own in found.items() if key in wanted}
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """MLflow is not told of attempts that gave no result."""
@@ -224,7 +236,8 @@ def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
     if not lock.take():
         raise SweepInUse(f"sweep {sweep} is being answered; nothing was rebuilt")
     try:
-        _restore(database, record, found, reader.reusable(sweep), reader.figures(sweep))
+        curves = reader.curves(sweep, [member.trial.key for member, _ in found])
+        _restore(database, record, found, curves, reader.reusable(sweep), reader.figures(sweep))
     finally:
         lock.release()
         database.close()
@@ -235,6 +248,7 @@ def _restore(
     database: Database,
     record: SweepRecord,
     found: Sequence[tuple[Member, float]],
+    curves: Mapping[str, Curves],
     could_reuse: Sequence[Reusable],
     figures: Mapping[str, tuple[float, float]],
 ) -> None:
@@ -264,6 +278,7 @@ def _restore(
         writes.add_new(connection, gaps, given_up)
         writes.raise_attempts(connection, {gap["key"]: gap["attempt"] for gap in given_up})
         writes.settle(connection, settling, time.time(), "rebuilt from MLflow")
+        writes.keep_curves(connection, {key: curves[key] for key in settling if key in curves})
         outbox.note_told(connection, record.id, told)
         known = queries.published(connection, record.id)
         missing = {name: one for name, one in figures.items() if name not in known}

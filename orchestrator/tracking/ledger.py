@@ -18,6 +18,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, insert, select, update
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import PluginError, SweepInUse
 from orchestrator.failpoints import at
@@ -158,6 +159,11 @@ class Ledger:
         with self.database.reading() as connection:
             return queries.settled(connection, self._decoder, self._sweep, keys)
 
+    def curves(self, keys: Sequence[str]) -> dict[str, Curves]:
+        """See `Tracker.curves`."""
+        with self.database.reading() as connection:
+            return queries.curves_at(connection, keys)
+
     def members(self) -> list[Member]:
         """See `Tracker.members`.
 
@@ -209,6 +215,8 @@ class Ledger:
                 for key, result in verdict.accepted.items()
             }
             writes.settle(connection, settling, now, where)
+            own = {key: result.curves for key, result in verdict.accepted.items()}
+            writes.keep_curves(connection, own)
         for key in (*settling, *(key for key, _ in verdict.late)):  # never to be begun again
             self._begun.pop(key, None)
         self._wake()
@@ -244,14 +252,16 @@ class Ledger:
         with self._writing("publish") as connection:
             writes.note_whereabouts(connection, self._sweep, packs, self._clock())
 
-    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
+    def publish(
+        self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes], note: str = ""
+    ) -> None:
         """See `Tracker.publish`. Metrics that are not finite, or have not changed, are left out."""
         new = {
             name: value
             for name, value in metrics.items()
             if math.isfinite(value) and self._published.get(name) != value
         }
-        if not new and not artifacts:
+        if not (new or artifacts or note):
             return
         now = self._clock()
         with self._writing("publish") as connection:
@@ -259,6 +269,8 @@ class Ledger:
                 writes.publish(connection, self._sweep, new, now)
             for path, content in artifacts.items():
                 writes.put_artifact(connection, self._sweep, path, content, now)
+            if note:
+                writes.queue(connection, self._sweep, "note", now, payload=note)
         self._published.update(new)
         self._wake()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import SweepInUse
 from orchestrator.failpoints import at
@@ -174,6 +175,11 @@ class MemoryTracker:
                 memory.queue(Queued(sweep.record.id, "gap", key))
         self._begun.pop(key, None)
 
+    def curves(self, keys: Sequence[str]) -> dict[str, Curves]:
+        """See `Tracker.curves`."""
+        found = {key: one.result for key, one in self.settled(keys).items() if one.result}
+        return {key: result.curves for key, result in found.items() if result.curves}
+
     def members(self) -> list[Member]:
         """See `Tracker.members`."""
         ordered = sorted(self.sweep.members.items(), key=lambda item: item[1][1])
@@ -183,13 +189,17 @@ class MemoryTracker:
         """See `Tracker.note_whereabouts`."""
         self.sweep.whereabouts = list(packs)
 
-    def publish(self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes]) -> None:
+    def publish(
+        self, metrics: Mapping[str, float], artifacts: Mapping[str, bytes], note: str = ""
+    ) -> None:
         """See `Tracker.publish`."""
         with self._writing("publish"):
             for name, value in metrics.items():
                 self.memory.put(self.sweep.metrics, name, value)
             for path, content in artifacts.items():
                 self.memory.put(self.sweep.artifacts, path, content)
+            if note:
+                self.memory.put(vars(self.sweep), "note", note)
 
     def finish(self, status: SweepStatus, stopped_by: StoppedBy | None) -> None:
         """See `Tracker.finish`."""

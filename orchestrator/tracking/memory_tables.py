@@ -24,6 +24,7 @@ class MemorySweep:
     gaps: dict[str, Settled] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    note: str = ""
     reusable: list[Reusable] | None = None
     whereabouts: list[Whereabouts] = field(default_factory=list)
 

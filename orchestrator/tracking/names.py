@@ -40,7 +40,14 @@ REUSABLE: Final = "spec/reusable.json"
 EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages open on runs and their charts, not on traces of language models."""
 
+VERSIONS: Final = "phasefront.versions"
+"""On a sweep: JSON of what its driver ran with, and the commit of this package where it has one."""
+
 PARENT: Final = "mlflow.parentRunId"
+SOURCE_NAME: Final = "mlflow.source.name"
+SOURCE_TYPE: Final = "mlflow.source.type"
+SOURCE_COMMIT: Final = "mlflow.source.git.commit"
+USER: Final = "mlflow.user"
 NOTE: Final = "mlflow.note.content"
 
 OUTCOME_NUMBERS: Final = {"fitted": 0.0, "diverged": 1.0, "out_of_budget": 2.0}

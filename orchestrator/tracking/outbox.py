@@ -141,6 +141,17 @@ def _told(row: Row[Any]) -> Told:
     )
 
 
+def cells_told(connection: Connection, sweep: str) -> list[str]:
+    """Cells of a sweep of which anything was queued, told or not."""
+    query = (
+        select(trials.c.cell)
+        .join(outbox, outbox.c.subject == trials.c.key)
+        .where(outbox.c.sweep == sweep, outbox.c.kind.in_(OF_TRIALS))
+        .distinct()
+    )
+    return sorted(connection.execute(query).scalars())
+
+
 def told_counts(connection: Connection, sweep: str) -> dict[str, int]:
     """How many results and gaps of each cell are marked as told."""
     query = (

@@ -1,10 +1,12 @@
 """What is read from the ledger, by its driver and by the commands that only look."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
+from orchestrator.domain.curves import Curves, from_lists
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.plan.asks import Ask
@@ -15,6 +17,7 @@ from orchestrator.tracking.schema import (
     attempts,
     builds,
     cells,
+    curves,
     figures,
     gaps,
     members,
@@ -153,6 +156,41 @@ def settled(
         if value is not None:
             found[row.key] = value
     return {key: found[key] for key in keys if key in found}
+
+
+def curves_at(connection: Connection, keys: Sequence[str]) -> dict[str, Curves]:
+    """Learning curves of those trials that have any."""
+    query = select(curves.c.key, curves.c.points).where(among(connection, curves.c.key, keys))
+    return {key: from_lists(json.loads(points)) for key, points in connection.execute(query)}
+
+
+def cells_with_curves(connection: Connection, sweep: str) -> list[str]:
+    """Cells of a sweep in which a trial has learning curves."""
+    query = (
+        select(trials.c.cell)
+        .join(curves, curves.c.key == trials.c.key)
+        .join(members, members.c.key == trials.c.key)
+        .where(members.c.sweep == sweep)
+        .distinct()
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def curves_of_cells(
+    connection: Connection, sweep: str, asked: Sequence[str]
+) -> Iterator[tuple[str, str, float, Curves]]:
+    """Cell, key, time of settling (s) and learning curves of the trials in some cells of a sweep
+    that have any, by cell and repeat.
+    """
+    query = (
+        select(trials.c.cell, trials.c.key, trials.c.settled, curves.c.points)
+        .join(curves, curves.c.key == trials.c.key)
+        .join(members, members.c.key == trials.c.key)
+        .where(members.c.sweep == sweep, among(connection, trials.c.cell, asked))
+        .order_by(trials.c.cell, trials.c.repeat)
+    )
+    for cell, key, settled_at, points in connection.execute(query):
+        yield cell, key, settled_at, from_lists(json.loads(points))
 
 
 def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.plugin import load_source
 from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
 from orchestrator.plan.reuse import Reusable, Wanted, reusable
@@ -18,7 +19,7 @@ from orchestrator.tracking.from_mlflow import MirrorReader
 from orchestrator.tracking.locks import is_held
 from orchestrator.tracking.places import ledger_at, store_at
 from orchestrator.tracking.rows import Decoder
-from orchestrator.tracking.schema import whereabouts
+from orchestrator.tracking.schema import curves, whereabouts
 
 
 class Reader:
@@ -59,6 +60,10 @@ class Reader:
             for name, source in plugins:
                 load_source(name, source)
             return self._reads.members(sweep)
+
+    def curves(self, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:
+        """Learning curves of those trials of a sweep that have any."""
+        return self._reads.curves(sweep, keys)
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """Every attempt at those trials, oldest first, whichever sweep made it."""
@@ -125,6 +130,13 @@ class LedgerReader:
                 replace(one, state="waiting") if one.state == "running" else one for one in found
             ]
         return found
+
+    def curves(self, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:
+        """See `Reader.curves`. A ledger of an older version has none."""
+        if not self._database.has(curves):
+            return {}
+        with self._database.reading() as connection:
+            return queries.curves_at(connection, keys)
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """See `Reader.attempts`."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from orchestrator.domain.curves import Curves, as_lists
 from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
@@ -70,6 +71,11 @@ def settled_row(result: Result, attempt: int) -> dict[str, Any]:
         "seconds": result.seconds,
     }
     return {**row, "checksum": checksum(result.key, row)}
+
+
+def curves_row(key: str, curves: Curves) -> dict[str, Any]:
+    """A trial's learning curves as a row of `curves`."""
+    return {"key": key, "points": canonical_json(as_lists(curves))}
 
 
 def checksum(key: str, row: Mapping[Any, Any]) -> str:

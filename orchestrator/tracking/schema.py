@@ -1,4 +1,4 @@
-"""The ledger's tables. One schema for SQLite and PostgreSQL; version 3.
+"""The ledger's tables. One schema for SQLite and PostgreSQL; version 4.
 
 A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member, and so is its
 giving up: a result is everybody's, a gap is of the sweep that could not fill it. What the outbox
@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when a table changes. An older ledger gets what it lacks (`ADDED`) when a sweep is next
 opened in it; one of a later version is refused and left untouched."""
 
@@ -86,6 +86,13 @@ trials = Table(
     Column("build", String(16), ForeignKey("builds.id")),
     Column("checksum", String(16)),  # of what was settled; see `rows.checksum`
     Index("trials_by_cell", "cell"),
+)
+
+curves = Table(  # learning curves of the trials that have any; only pictures need them
+    "curves",
+    metadata,
+    Column("key", String(32), ForeignKey("trials.key"), primary_key=True),
+    Column("points", Text, nullable=False),  # JSON {measure: [steps, values]}
 )
 
 members = Table(
@@ -156,7 +163,7 @@ outbox = Table(
     metadata,
     Column("id", _serial, primary_key=True, autoincrement=True),
     Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # trial, gap, sweep, metrics, artifact
+    Column("kind", String(8), nullable=False),  # trial, gap, sweep, metrics, note, artifact
     Column("subject", Text, nullable=False),  # a trial's key, or an artifact's path
     Column("payload", Text),
     Column("queued", Double, nullable=False),
@@ -209,5 +216,5 @@ whereabouts = Table(  # where a driver's packs are, for whoever looks on; nothin
     Column("packs", Text, nullable=False),  # JSON, see `rows.whereabouts_row`
 )
 
-ADDED = {2: (reusable,), 3: (whereabouts,)}
+ADDED = {2: (reusable,), 3: (whereabouts,), 4: (curves,)}
 """Tables by the version that brought them; version 1 had all the others."""

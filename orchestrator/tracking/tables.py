@@ -47,6 +47,11 @@ class CellEntry:
     commit: dict[str, str]
     ended: float | None = None
 
+    @classmethod
+    def more(cls, run: str, figures: Sequence[Sequence[Figure]]) -> "CellEntry":
+        """Figures for a run that is there, and nothing else."""
+        return cls(run, name="", started=0.0, tags={}, figures=figures, params={}, commit={})
+
 
 @dataclass
 class _Rows:
@@ -65,7 +70,7 @@ class Tables:
 
     def __init__(self, engine: Engine, tables: dict[str, Table]) -> None:
         self._engine = engine
-        self._runs = tables["runs"]
+        self._runs, self._metrics = tables["runs"], tables["metrics"]
         self._writes = {
             "runs": Bulk(sqlite.insert(tables["runs"])),
             "metrics": Bulk(sqlite.insert(tables["metrics"]).on_conflict_do_nothing()),
@@ -95,6 +100,16 @@ class Tables:
             for name, statement in self._writes.items():
                 statement.run(connection, getattr(rows, name))
         return runs
+
+    def figures_of(self, runs: Sequence[str]) -> list[tuple[str, Figure]]:
+        """Every figure that was ever written to those runs, with the run."""
+        table = self._metrics
+        query = select(
+            *(table.c.run_uuid, table.c.key, table.c.value, table.c.timestamp, table.c.step)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.where(among(connection, table.c.run_uuid, runs)))
+            return [(run, Figure(name, value, at, step)) for run, name, value, at, step in rows]
 
     def _refuse_gone(self, connection: Connection, runs: Sequence[str]) -> None:
         wanted = among(connection, self._runs.c.run_uuid, runs)

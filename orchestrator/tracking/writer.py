@@ -6,6 +6,8 @@ tag. Importing mlflow takes seconds and creating its database some more: both ha
 `Writer` is made, in the mirror's thread.
 """
 
+import getpass
+import hashlib
 import json
 import logging
 import os
@@ -13,15 +15,17 @@ import re
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from orchestrator.domain.plugin import canonical_json
 from orchestrator.failpoints import around
 from orchestrator.ports import SweepRecord
-from orchestrator.tracking import names
+from orchestrator.tracking import names, rows
 from orchestrator.tracking.cell_metrics import Figure, in_batches
 from orchestrator.tracking.locks import FileLock
 from orchestrator.tracking.places import Store
@@ -41,6 +45,9 @@ SETTINGS = {
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}([.-][A-Za-z0-9_]{1,70}){0,2}", re.ASCII)
 """Names of figures and parameters that MLflow surely takes. Others are for its client to judge."""
+
+CONNECTIONS = 8
+"""Calls at a time over HTTP: 23 runs/s instead of 4.5, measured on two cores. One locally."""
 
 BATCH = 900
 """Metrics per call; MLflow takes 1000 entries, and a cell's parameters and tags come along."""
@@ -101,6 +108,34 @@ class Writer:
         """Every run of a sweep, oldest first."""
         return runs_of(self._client, [experiment], f"tags.`{names.SWEEP}` = '{sweep}'")
 
+    def figures_of(self, runs: Sequence[str]) -> dict[str, set[Figure]]:
+        """Every figure that MLflow ever had of those runs."""
+        found: dict[str, set[Figure]] = {run: set() for run in runs}
+        if self._tables is not None:
+            for run, figure in self._tables.figures_of(runs):
+                found[run].add(figure)
+            return found
+        with ThreadPoolExecutor(CONNECTIONS if self.is_remote else 1) as pool:
+            for run, figures in zip(runs, pool.map(self._figures, runs), strict=True):
+                found[run] |= figures
+        return found
+
+    def _figures(self, run: str) -> set[Figure]:
+        return {
+            Figure(point.key, point.value, point.timestamp, point.step)
+            for name in self._client.get_run(run).data.metrics
+            for point in self._client.get_metric_history(run, name)
+        }
+
+    def artifacts_of(self, run: str) -> list[str]:
+        """Paths of a run's artifacts, those in folders included."""
+        found: list[str] = []
+        folders = [""]
+        while folders:
+            for file in self._client.list_artifacts(run, folders.pop() or None):
+                (folders if file.is_dir else found).append(file.path)
+        return found
+
     def new_sweep(self, experiment: str, record: SweepRecord, question: str) -> str:
         """A parent run; its id."""
         tags = {
@@ -110,8 +145,27 @@ class Writer:
             names.STATUS: record.status,
             names.QUESTION: names.shown(question),
             names.NOTE: names.shown(question),
+            **_source(record),
         }
         return self._new_run(experiment, f"{record.name} {record.id[:8]}", record.started, tags)
+
+    def name_datasets(self, run: str, targets: Sequence[Mapping[str, Any]]) -> None:
+        """Say which target classes a sweep learns, as MLflow's datasets: each once."""
+        entities = self._entities
+        inputs = [
+            entities.DatasetInput(
+                entities.Dataset(
+                    name=str(target["kind"]),
+                    digest=_digest(target),
+                    source_type="phasefront target class",
+                    source=names.shown(dict(target)),
+                ),
+                tags=[entities.InputTag("mlflow.data.context", "target class")],
+            )
+            for target in targets
+        ]
+        with around("mlflow.inputs"):
+            self._client.log_inputs(run, datasets=inputs)
 
     def write_cells(self, experiment: str, entries: Sequence[CellEntry]) -> list[str]:
         """Tell cells, in one transaction where MLflow's tables are at hand; their runs, in order.
@@ -262,6 +316,30 @@ class Writer:
                 experiment, start_time=round(started * 1e3), tags=dict(tags), run_name=name
             )
         return str(run.info.run_id)
+
+
+def _source(record: SweepRecord) -> dict[str, str]:
+    """Where a sweep came from, in MLflow's own words."""
+    versions = rows.versions()
+    commit = json.loads(versions).get("commit")
+    return {
+        names.SOURCE_NAME: record.name,
+        names.SOURCE_TYPE: "LOCAL",
+        names.USER: _user(),
+        names.VERSIONS: versions,
+        **({names.SOURCE_COMMIT: commit} if commit else {}),
+    }
+
+
+def _digest(target: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(canonical_json(dict(target)).encode(), digest_size=4).hexdigest()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return "unknown"
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.trial import Trial
 from orchestrator.plan.reuse import Reusable
@@ -33,6 +34,7 @@ from orchestrator.tracking.schema import (
     attempts,
     builds,
     cells,
+    curves,
     drivers,
     figures,
     gaps,
@@ -234,6 +236,11 @@ def settle(
     ending = [(key, row["attempt"]) for key, row in settling.items()]
     end_attempts(connection, ending, now, COMMITTED, place=place)
     queue_trials(connection, now, among(connection, members.c.key, list(settling)))
+
+
+def keep_curves(connection: Connection, found: Mapping[str, Curves]) -> None:
+    """Write the learning curves of trials that have a result, by key; empty ones are left out."""
+    add_new(connection, curves, [rows.curves_row(key, own) for key, own in found.items() if own])
 
 
 def raise_attempts(connection: Connection, known: Mapping[str, int]) -> None:

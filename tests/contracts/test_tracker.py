@@ -90,6 +90,28 @@ def test_a_committed_result_reads_back_bit_for_bit(tracker: Tracker):
     assert not settled.is_gap
 
 
+def test_learning_curves_lie_beside_the_result(tracker: Tracker):
+    with_curves, without, _ = some_trials(3)
+    curves = {"train_loss": ((1, 0.7), (2, 0.25), (5, 1e-12)), "alignment": ((1, -0.0),)}
+    result = replace(a_result(with_curves), curves=curves)
+    assert done(tracker, result, a_result(without)) == []
+    keys = [with_curves.key, without.key, "f" * 32]
+    assert tracker.curves(keys) == {with_curves.key: curves}
+    assert tracker.settled(keys)[with_curves.key].result == result
+
+
+def test_a_refused_result_leaves_no_curves(tracker: Tracker):
+    trial = a_trial()
+    stale, newest = tracker.begin([trial.key]), tracker.begin([trial.key])
+    late, real = (
+        replace(a_result(trial), curves={"train_loss": ((1, value),)}) for value in (1.0, 2.0)
+    )
+    assert tracker.commit([late], stale) == [trial.key]
+    assert tracker.curves([trial.key]) == {}
+    assert tracker.commit([real], newest) == []
+    assert tracker.curves([trial.key]) == {trial.key: real.curves}
+
+
 def test_a_trial_that_diverged_may_have_no_measures(tracker: Tracker):
     trial = a_trial()
     attempts = tracker.begin([trial.key])

@@ -5,6 +5,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.domain.learner import Outcome
@@ -19,6 +20,9 @@ HERE = Path(__file__).parent
 EXACT = {"train_error": 0.1, "r_squared": 1 / 3, "smallest": 5e-324, "zero": -0.0}
 """Measures of the first trial, which have to read back bit for bit."""
 
+CURVES = {"train_loss": ((1, 0.693147), (2, 0.5), (5, 1e-12))}
+"""Learning curves of the first trial, from version 4 on."""
+
 STATES = ["done", "done", "gap", "waiting", "waiting"]
 """Of the trials in order: fitted, diverged, given up, charged once, and begun by a dead driver."""
 
@@ -31,8 +35,9 @@ def written(path: Path) -> str:
     asks = [Ask(0, trials[0].cell.point, 5, {})]
     ledger.record_round(0, asks, [(0, trial) for trial in trials])
     attempts = ledger.begin([trial.key for trial in (first, second)])
+    fitted = replace(a_result(first, **EXACT), curves=CURVES)
     diverged = a_result(second, Outcome.DIVERGED)
-    assert ledger.commit([a_result(first, **EXACT), diverged], attempts, "gpu-03/41") == []
+    assert ledger.commit([fitted, diverged], attempts, "gpu-03/41") == []
     for trial, count in ((gap, 3), (charged, 1)):
         for _ in range(count):
             attempt = ledger.begin([trial.key])[trial.key]

@@ -79,6 +79,41 @@ def test_a_rebuilt_sweep_trains_nothing_is_the_same_and_tells_nothing_twice(lost
     assert again.rows == answered.rows
 
 
+def test_learning_curves_return_with_the_ledger(store: Store):
+    words = {
+        **json.loads(SPEC.canonical),
+        "name": "networks",
+        "pairs": [
+            {
+                "target": {"kind": "sparse_parity"},
+                "learner": {"kind": "two_layer", "width": 4, "steps": 6},
+            }
+        ],
+        "success": {"measure": "test_accuracy", "above": 0.9},
+    }
+    spec = ExperimentSpec.from_words(words)
+    run(store, spec)
+    before = curves(store, spec)
+    assert len(before) == 6
+    assert all([step for step, _ in one["train_loss"]] == [1, 2, 4, 6] for one in before.values())
+    for file in list(store.folder.glob("ledger.db*")):
+        file.unlink()
+    assert curves(store, spec) == before, "as MLflow has them"
+    rebuild(str(store.folder), None, spec.id)
+    run(store, spec)
+    assert trained(store.folder / "ledger.db") == 0
+    assert curves(store, spec) == before
+
+
+def curves(store: Store, spec: ExperimentSpec) -> dict:
+    reader = Reader(str(store.folder))
+    try:
+        keys = [member.trial.key for member in reader.members(spec.id)]
+        return reader.curves(spec.id, keys)
+    finally:
+        reader.close()
+
+
 def test_rebuilding_twice_is_rebuilding_once(lost):
     store, _, _ = lost
     rebuild(str(store.folder), None, SPEC.id)

@@ -9,13 +9,16 @@ from pydantic import Field, model_validator
 
 from orchestrator.domain.batched_net import (
     ACTIVATIONS,
+    LOSS_VALUES,
     LOSSES,
     Gradient,
     Parameters,
     Sizes,
     scores,
+    scores_of_padded,
 )
 from orchestrator.domain.checkpoints import Checkpoint
+from orchestrator.domain.curves import Trace, logged_steps
 from orchestrator.domain.learner import Fit, Learner, Outcome, Problem, rounded_up
 from orchestrator.domain.measures import on_test
 from orchestrator.domain.minibatches import CHUNK_STEPS, FiniteBatches, FreshBatches, Minibatches
@@ -55,6 +58,9 @@ class TwoLayer(Learner):
     good?" instead of "is it in the end?", whose thresholds may be lower; hence it is off unless
     asked for. A trial that never gets there has outcome out_of_budget. The measure `steps` is the
     number of steps taken.
+
+    Its learning curve, `train_loss`, is the loss on the examples of a step before that step is
+    taken, at steps 1, 2, 4, … and, with finite samples, at the last.
 
     Trials whose parameters end infinite or nan have outcome diverged.
 
@@ -109,6 +115,10 @@ class TwoLayer(Learner):
         """Steps of a trial that is not stopped early."""
         return -(-n // self.rows(n)) if self.samples == "fresh" else self.steps
 
+    def logged(self) -> list[int]:
+        """The steps at which learning curves have a value."""
+        return logged_steps(self.steps) if self.samples == "finite" else logged_steps()
+
     def work(self, point: Point) -> float:
         """Three matrix products a step, and one for 1,000 test examples, at two operations each."""
         weights = float((point.d + 1) * self.width)
@@ -145,6 +155,7 @@ class _Training:
         self._last = [learner.steps_at(n) for n in problem.n.tolist()]
         self._taken = [0] * len(problem)
         self._outcomes = [Outcome.FITTED] * len(problem)
+        self._train_loss = Trace(len(problem), learner.logged())
 
     def fit(self) -> Fit:
         trials, number = self._begin()
@@ -159,6 +170,7 @@ class _Training:
             outcomes=self._outcomes,
             measures={"steps": torch.tensor(self._taken, dtype=torch.float64)},
             predict=lambda x: scores(self._final, x, self._activation),
+            curves=[{"train_loss": self._train_loss.curve(one)} for one in range(len(self._taken))],
         )
 
     def _begin(self) -> tuple[list[int], int]:
@@ -173,6 +185,7 @@ class _Training:
             moment.put_rows(everyone, saved.state[name])
         self._taken = saved.state["steps taken"].tolist()
         self._outcomes = [list(Outcome)[place] for place in saved.state["outcome"].tolist()]
+        self._train_loss.table = saved.state["train loss"].cpu()
         done = [trial for trial in everyone if self._taken[trial]]
         self._final.put(done, self._net, done)
         return self._keep(everyone, [one for one in everyone if not self._taken[one]]), saved.at
@@ -191,6 +204,7 @@ class _Training:
             {
                 "net": rows(self._final, self._net),
                 **{name: rows(self._final.like(), one) for name, one in moments.items()},
+                "train loss": self._train_loss.table,
                 "steps taken": torch.tensor(self._taken),  # 0 while not done
                 "outcome": torch.tensor([list(Outcome).index(one) for one in self._outcomes]),
             },
@@ -212,13 +226,32 @@ class _Training:
         gradient = Gradient(self._net, self._batches.rows, self._activation, LOSSES[learner.loss])
         shrink = 1.0 - learner.learning_rate * learner.weight_decay
         for offset, batch in enumerate(self._batches.chunk(number, trials)):
+            step = number * CHUNK_STEPS + offset + 1
+            if step in self._train_loss:
+                self._note_loss(step, trials, *batch)
             downhill = gradient.at(self._net, *batch)
             if learner.weight_decay > 0.0:
                 decay(self._net, self._problem.point.d, shrink)
             self._optimiser.step(self._net, downhill)
-            self._look(number * CHUNK_STEPS + offset + 1, trials)
+            self._look(step, trials)
             if all(self._taken[trial] for trial in trials):
                 return
+
+    def _note_loss(
+        self,
+        step: int,
+        trials: list[int],
+        x: torch.Tensor,
+        y: torch.Tensor,
+        weight: torch.Tensor,
+    ) -> None:
+        """The mean loss on a step's examples, of those that have not ended."""
+        values = LOSS_VALUES[self._learner.loss](
+            scores_of_padded(self._net, x, self._activation), y
+        )
+        going_on = [place for place, trial in enumerate(trials) if not self._taken[trial]]
+        mean = (values * weight).sum(1)[going_on]
+        self._train_loss.note(step, [trials[place] for place in going_on], mean)
 
     def _look(self, step: int, trials: list[int]) -> None:
         """Put aside the trials that are done after that step.
