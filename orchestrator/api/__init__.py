@@ -1,13 +1,15 @@
 """What a program, a notebook or the command line calls: `run`, `open_sweep` and what stands around.
 
-`running` answers an experiment, `reading` looks at what was answered, `claims` sets it beside what
-papers say, `catalogue` says what exists, `places` where results are kept and trials run, `files`
-turns an answer into files.
+`running` answers an experiment and `publishing` tells of it meanwhile, `reading` looks at what was
+answered, `mirroring` compares and repairs MLflow, `claims` sets answers beside what papers say,
+`catalogue` says what exists, `places` where results are kept and trials run, `files` turns an
+answer into files.
 """
 
 from orchestrator.api.catalogue import kind_named, kinds, load_plugins, load_spec, outline
 from orchestrator.api.claims import ClaimRow, claims, put_in
 from orchestrator.api.files import report_bytes, table_bytes
+from orchestrator.api.mirroring import Mirrored, mirror
 from orchestrator.api.places import Machine, Place
 from orchestrator.api.reading import (
     Standing,
@@ -28,6 +30,7 @@ __all__ = [
     "ClaimRow",
     "ExperimentSpec",
     "Machine",
+    "Mirrored",
     "Place",
     "Standing",
     "attempts",
@@ -38,6 +41,7 @@ __all__ = [
     "kinds",
     "load_plugins",
     "load_spec",
+    "mirror",
     "new_file",
     "open_sweep",
     "outline",

@@ -208,6 +208,24 @@ def status(
 
 
 @app.command()
+def mirror(
+    sweep: SweepName,
+    store: Store = None,
+    ledger: Ledger = None,
+    check: Annotated[bool, typer.Option("--check", help="compare, and change nothing")] = False,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """Compare a sweep's ledger with MLflow trial by trial, and repair MLflow."""
+    api.load_plugins()
+    found = api.mirror(sweep, api.Place.chosen(store, ledger), only_look=check)
+    if shown is Format.JSON:
+        _json(found.as_json())
+    else:
+        out.print(tables.mirrored(found))
+    raise typer.Exit(0 if found.is_equal else 1)
+
+
+@app.command()
 def thresholds(
     sweep: SweepName,
     store: Store = None,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
-from orchestrator.api import ClaimRow, Standing
+from orchestrator.api import ClaimRow, Mirrored, Standing
 from orchestrator.cli import laws
 from orchestrator.cli.figures import interval, number
 from orchestrator.domain.plugin import Plugin
@@ -218,6 +218,21 @@ def standing(one: Standing) -> RenderableType:
         + "".join(f"{sentence}\n" for sentence in one.ending)
         + lag
     )
+
+
+def mirrored(one: Mirrored) -> RenderableType:
+    """What `mirror` prints."""
+    seen = one.after or one.before
+    size = f"{seen.trials:,} trials in {seen.cells:,} cells"
+    head = f"{one.record.name} ({one.record.id})\n"
+    found = "".join(f"  {line}\n" for line in one.before.lines())
+    if not found:
+        return Text(f"{head}MLflow has everything that the ledger has, once: {size}")
+    if one.after is None:
+        return Text(f"{head}MLflow differs from the ledger:\n{found}repair it without --check")
+    left = "".join(f"  {line}\n" for line in one.after.lines())
+    end = f"this is left:\n{left}" if left else f"it now has everything, once: {size}"
+    return Text(f"{head}MLflow differed from the ledger:\n{found}{end}")
 
 
 def plugins(family: str, kinds: Mapping[str, type[Plugin]]) -> Table:

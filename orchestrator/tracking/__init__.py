@@ -13,6 +13,7 @@ from orchestrator.tracking.memory import MemoryTracker
 from orchestrator.tracking.memory_tables import Memory
 from orchestrator.tracking.places import store_at
 from orchestrator.tracking.reader import Reader
+from orchestrator.tracking.repair import compared, repair
 from orchestrator.tracking.tracker import open_tracker
 from orchestrator.tracking.ui import ui_command
 
@@ -20,8 +21,10 @@ __all__ = [
     "Memory",
     "MemoryTracker",
     "Reader",
+    "compared",
     "open_tracker",
     "rebuild",
+    "repair",
     "store_at",
     "table_of",
     "trials_table",

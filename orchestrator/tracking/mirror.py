@@ -166,31 +166,12 @@ class OutboxMirror:
             if stopped() or not turn.take(patience_s=0.0):
                 continue
             try:
-                self._bury(sweep)
+                bury_if_dead(self._database, sweep)
                 self._tell_all(self._ready(sweep, stopped), stopped)
             except Stopped:
                 pass
             finally:
                 turn.release()
-
-    def _bury(self, sweep: str) -> None:
-        """A sweep that runs without a driver was interrupted."""
-        driver = lock_for(self._database, sweep)
-        if not driver.take(patience_s=0.0):
-            return
-        try:
-            self._say_interrupted(sweep)
-        finally:
-            driver.release()
-
-    def _say_interrupted(self, sweep: str) -> None:
-        now = time.time()
-        with self._database.writing() as connection:
-            dead = (sweeps.c.id == sweep, sweeps.c.status == "running")
-            ending = {"status": "interrupted", "stopped_by": "interrupted", "ended": now}
-            if connection.execute(update(sweeps).where(*dead).values(**ending)).rowcount:
-                writes.end_all_attempts(connection, sweep, now)
-                writes.queue(connection, sweep, "sweep", now)
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:
@@ -209,6 +190,28 @@ class OutboxMirror:
             self._abandoned.wait(min(wait_s, FIRST_WAIT_S))
         else:
             self._closing.wait(wait_s)
+
+
+def bury_if_dead(database: Database, sweep: str) -> None:
+    """A sweep that runs without a driver was interrupted."""
+    driver = lock_for(database, sweep)
+    if not driver.take(patience_s=0.0):
+        return
+    try:
+        bury(database, sweep)
+    finally:
+        driver.release()
+
+
+def bury(database: Database, sweep: str) -> None:
+    """The same, said by whoever holds the driver's lock."""
+    now = time.time()
+    with database.writing() as connection:
+        dead = (sweeps.c.id == sweep, sweeps.c.status == "running")
+        ending = {"status": "interrupted", "stopped_by": "interrupted", "ended": now}
+        if connection.execute(update(sweeps).where(*dead).values(**ending)).rowcount:
+            writes.end_all_attempts(connection, sweep, now)
+            writes.queue(connection, sweep, "sweep", now)
 
 
 def _first_line(error: Exception) -> str:
