@@ -1,24 +1,53 @@
 """An answer as files: what MLflow keeps of it, and what people ask for by name."""
 
+from collections.abc import Sequence
+
 from orchestrator.answer import Answer
 from orchestrator.errors import RequestError
+from orchestrator.inference.threshold import Threshold
 
 
 def metrics_of(found: Answer) -> dict[str, float]:
     """Figures of a finished sweep for its parent run: counts, and every threshold that is known."""
     metrics = {"trials": float(found.finished_trials), "gaps": float(found.gaps)}
     for index, arm in enumerate(found.arms):
-        for one in arm.thresholds:
-            if one.threshold.n_star is not None:
-                metrics[f"n_star.arm{index}.d{one.asked.d}.k{one.asked.k}"] = one.threshold.n_star
+        metrics |= threshold_figures(index, [one.threshold for one in arm.thresholds])
     return metrics
+
+
+def threshold_figures(arm: int, thresholds: Sequence[Threshold]) -> dict[str, float]:
+    """`n_star.arm0.d10.k1` with `n_star_low`, `n_star_high` and `width`, high over low less 1, of
+    each threshold of an arm; what is not known is left out.
+    """
+    figures: dict[str, float] = {}
+    for one in thresholds:
+        place = f"arm{arm}.d{one.d}.k{one.k}"
+        known = {"n_star": one.n_star, "n_star_low": one.low, "n_star_high": one.high}
+        figures |= {f"{name}.{place}": value for name, value in known.items() if value is not None}
+        if one.low and one.high is not None:
+            figures[f"width.{place}"] = one.high / one.low - 1.0
+    return figures
+
+
+def note_of(found: Answer) -> str:
+    """What stands above the sweep's runs in MLflow, in Markdown."""
+    from orchestrator.report import description
+
+    return description(found)
+
+
+def page_of(found: Answer) -> dict[str, bytes]:
+    """The page alone, by its path: what is made again and again while a sweep runs."""
+    from orchestrator.report import page
+
+    return {"report.html": page(found).encode()}
 
 
 def artifacts_of(found: Answer) -> dict[str, bytes]:
     """The page, the pictures and the table of trials, by relative path."""
-    from orchestrator.report import figures, page
+    from orchestrator.report import figures
 
-    artifacts = {"report.html": page(found).encode(), **figures(found)}
+    artifacts = {**page_of(found), **figures(found)}
     artifacts["trials.parquet"] = table_bytes(found, ".parquet")
     return artifacts
 

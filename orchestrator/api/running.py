@@ -10,8 +10,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from orchestrator.answer import Answer
-from orchestrator.api.files import artifacts_of, metrics_of
+from orchestrator.api.files import artifacts_of, metrics_of, note_of
 from orchestrator.api.places import Machine, Place
+from orchestrator.api.publishing import Publisher, Seldom
 from orchestrator.api.reading import find, found_of, reader_of, spec_of
 from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.errors import (
@@ -33,10 +34,6 @@ log = logging.getLogger(__name__)
 
 NOTE_S = 2.0
 """Seconds between two notes of where packs are, for `explain`; each is a commit of the ledger."""
-
-PUBLISH_S = 5.0
-"""Seconds between figures of a running sweep in MLflow; each is a commit of the ledger."""
-
 
 GIVE_UP_DRAIN_S = 3.0
 """How long MLflow may take to hear of a sweep that was stopped; Ctrl-C ends within ten seconds."""
@@ -84,12 +81,13 @@ def run(
             reusable = tracker.reusable(wanted(spec), spec.seed)
             executor = executor or _executor(machine, spec, plugins, checkpoints)
             stack.callback(executor.close)
+            publisher = Publisher(spec, tracker, lambda: _so_far(spec, record, tracker))
             sweep = Sweep(
                 spec,
                 tracker=tracker,
                 executor=executor,
                 proposer=proposer_for(spec, reusable),
-                watch=_looking_after(tracker, executor, checkpoints, watch),
+                watch=_looking_after(tracker, executor, checkpoints, publisher, watch),
                 interrupted=interrupted,
             )
             found = _answer(sweep, tracker, executor, record)
@@ -141,9 +139,13 @@ def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRec
     stopped_by = sweep.answer()
     executor.close()
     found = found_of(sweep.spec, record, tracker.members(), "finished", stopped_by)
-    tracker.publish(metrics_of(found), artifacts_of(found))
+    tracker.publish(metrics_of(found), artifacts_of(found), note_of(found))
     tracker.finish("finished", stopped_by)
     return found
+
+
+def _so_far(spec: ExperimentSpec, record: SweepRecord, tracker: Tracker) -> Answer:
+    return found_of(spec, record, tracker.members(), "running", None)
 
 
 def _let_go(tracker: Tracker) -> None:
@@ -235,28 +237,17 @@ def _looking_after(
     tracker: Tracker,
     executor: Executor,
     checkpoints: Checkpoints | None,
+    publisher: Publisher,
     watch: Callable[[Progress], None],
 ) -> Callable[[Progress], None]:
     """What is done now and then while a sweep runs: tell people, and tidy up."""
-    published = noted = float("-inf")
+    noting = Seldom(NOTE_S, time.monotonic, at_once=True)
 
     def all_of_it(progress: Progress) -> None:
-        nonlocal published, noted
         watch(progress)
-        if time.monotonic() - noted > NOTE_S:
-            tracker.note_whereabouts(executor.whereabouts())
-            noted = time.monotonic()
-        if progress.running and time.monotonic() - published < PUBLISH_S:
-            return  # the last word, with nothing running, is always told
-        _tidy(tracker, checkpoints)
-        published = time.monotonic()
-        tracker.publish(
-            {
-                "trials": float(progress.answered),
-                "gaps": float(progress.gaps),
-                "rounds": float(progress.round),
-            },
-            {},
-        )
+        if noting.is_due:
+            noting.do(lambda: tracker.note_whereabouts(executor.whereabouts()))
+        if publisher.publish(progress):
+            _tidy(tracker, checkpoints)
 
     return all_of_it

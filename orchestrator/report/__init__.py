@@ -10,8 +10,9 @@ when something is drawn.
 """
 
 from orchestrator.answer import Answer
+from orchestrator.report.description import description
 
-__all__ = ["figures", "headline", "page"]
+__all__ = ["description", "figures", "headline", "page"]
 
 
 def figures(answer: Answer) -> dict[str, bytes]:
