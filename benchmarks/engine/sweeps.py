@@ -83,6 +83,7 @@ def staged(
     ledger.open(SweepRecord(spec.id, spec.name, spec.canonical, "", "running", started))
     executor: Executor = InlineExecutor() if slots is None else _ray(slots, sources)
     stage = Stage(spec, ledger, executor)
+    ledger.begin([])  # as a driver does that has read what it goes on with: now MLflow is told
     try:
         while mirrored and _untold(database, spec.id):
             time.sleep(_LOOK_S)
