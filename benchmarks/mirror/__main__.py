@@ -25,7 +25,7 @@ def main() -> None:
         ]  # fmt: skip
         show("mirror: trials told, 64 a cell", shown)
     if "faults" in options.parts:
-        told = faults.told_through(options.kills, trials=51_200)
+        told = faults.told_through(options.kills, trials=3_200 * options.kills)
         note = f"{told.trials} trials in {told.cells} cells; {'; '.join(told.differences)}"
         title = f"mirror: server killed {told.kills} times, {told.lost} replies lost"
         line = Line("differences between ledger and MLflow", len(told.differences), at_most=0.0,
