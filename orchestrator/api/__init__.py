@@ -1,14 +1,15 @@
 """What a program, a notebook or the command line calls: `run`, `open_sweep` and what stands around.
 
 `running` answers an experiment and `publishing` tells of it meanwhile, `reading` looks at what was
-answered, `mirroring` compares and repairs MLflow, `claims` sets answers beside what papers say,
-`catalogue` says what exists, `places` where results are kept and trials run, `files` turns an
-answer into files.
+answered, `notebook` does both for people in Python, `mirroring` compares and repairs MLflow,
+`claims` sets answers beside what papers say, `catalogue` says what exists, `places` where results
+are kept and trials run, `files` turns an answer into files, `exporting` every trial.
 """
 
 from orchestrator.api.catalogue import kind_named, kinds, load_plugins, load_spec, outline
 from orchestrator.api.claims import ClaimRow, claims, put_in
-from orchestrator.api.files import report_bytes, table_bytes
+from orchestrator.api.exporting import export
+from orchestrator.api.files import report_bytes
 from orchestrator.api.mirroring import Mirrored, mirror
 from orchestrator.api.places import Machine, Place
 from orchestrator.api.reading import (
@@ -36,6 +37,7 @@ __all__ = [
     "attempts",
     "claims",
     "explain",
+    "export",
     "json_schema",
     "kind_named",
     "kinds",
@@ -53,7 +55,6 @@ __all__ = [
     "standing",
     "sweep_and_members",
     "sweeps",
-    "table_bytes",
     "to_resume",
     "ui_command",
 ]

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from orchestrator.plan.explain import (
 from orchestrator.ports import (
     Attempt,
     Member,
+    Settled,
     StoppedBy,
     SweepRecord,
     SweepStatus,
@@ -279,16 +280,21 @@ def found_of(
     return answer(spec, standing, rows_of(spec, members))
 
 
-def rows_of(spec: ExperimentSpec, members: Sequence[Member]) -> list[TrialRow]:
+def rows_of(spec: ExperimentSpec, members: Iterable[Member]) -> list[TrialRow]:
     """The settled trials of a sweep as rows, each judged by the experiment's criterion."""
-    return [_row(spec, member) for member in members if member.settled is not None]
+    return list(each_row(spec, members))
 
 
-def _row(spec: ExperimentSpec, member: Member) -> TrialRow:
-    trial, settled = member.trial, member.settled
-    assert settled is not None
-    result = settled.result
-    names = spec.tuned_fields(spec.arms[member.arm])
+def each_row(spec: ExperimentSpec, members: Iterable[Member]) -> Iterator[TrialRow]:
+    """The same, one by one."""
+    tuned = [spec.tuned_fields(arm) for arm in spec.arms]
+    for member in members:
+        if member.settled is not None:
+            yield _row(spec, member, member.settled, tuned[member.arm])
+
+
+def _row(spec: ExperimentSpec, member: Member, settled: Settled, names: Sequence[str]) -> TrialRow:
+    trial, result = member.trial, settled.result
     return TrialRow(
         key=trial.key,
         arm=member.arm,

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from orchestrator import api
 from orchestrator.answer import Answer, as_json
+from orchestrator.api.live import Live
 from orchestrator.cli import laws, tables
 from orchestrator.cli.letters import point
-from orchestrator.cli.live import Live
 from orchestrator.cli.serving import served
 from orchestrator.cli.signals import Signals
 from orchestrator.errors import PhasefrontError, RequestError
@@ -269,8 +269,8 @@ def export(
 ) -> None:
     """Write every trial as a row; parquet or csv by suffix."""
     api.load_plugins()
-    found = api.open_sweep(sweep, api.Place.chosen(store, ledger))
-    _write(output, api.table_bytes(found, output.suffix))
+    api.export(sweep, output, api.Place.chosen(store, ledger))
+    _say_written(output)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -278,7 +278,11 @@ def _write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise RequestError(f"{path}: cannot be written: {error.strerror}") from error
-    err.print(f"wrote {path} ({len(content) / 1e3:,.0f} kB)", soft_wrap=True)
+    _say_written(path)
+
+
+def _say_written(path: Path) -> None:
+    err.print(f"wrote {path} ({path.stat().st_size / 1e3:,.0f} kB)", soft_wrap=True)
 
 
 @app.command()

@@ -80,7 +80,7 @@ def page(answer: Answer) -> str:
     answer_panels, evidence = _panels(answer)
     graphs = [graph for panel in (*answer_panels, *evidence) for graph in panel.graphs]
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             answer=answer,
@@ -110,7 +110,8 @@ def page(answer: Answer) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the templates are, and what they are filled in by."""
     environment = Environment(
         loader=PackageLoader("orchestrator.report", "templates"),
         autoescape=True,

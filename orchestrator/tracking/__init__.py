@@ -7,7 +7,7 @@ in silence (all measured on 3.17). It is told instead, from an outbox that the s
 fills, by one thread that can be stopped, killed or cut off at any point and goes on where it was.
 """
 
-from orchestrator.tracking.export import table_of, trials_table
+from orchestrator.tracking.export import check_suffix, table_of, trials_table, write_trials
 from orchestrator.tracking.from_mlflow import rebuild
 from orchestrator.tracking.memory import MemoryTracker
 from orchestrator.tracking.memory_tables import Memory
@@ -21,6 +21,7 @@ __all__ = [
     "Memory",
     "MemoryTracker",
     "Reader",
+    "check_suffix",
     "compared",
     "open_tracker",
     "rebuild",
@@ -29,4 +30,5 @@ __all__ = [
     "table_of",
     "trials_table",
     "ui_command",
+    "write_trials",
 ]

@@ -4,16 +4,19 @@ The ledger is read where it can be reached. Where it cannot, the mirror is, and 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
+
+from sqlalchemy import Connection
 
 from orchestrator.domain.curves import Curves
 from orchestrator.domain.plugin import load_source
 from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
 from orchestrator.plan.reuse import Reusable, Wanted, reusable
 from orchestrator.ports import Attempt, Member, SweepRecord, Whereabouts
-from orchestrator.tracking import queries, writes
+from orchestrator.tracking import queries, streaming, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.from_mlflow import MirrorReader
 from orchestrator.tracking.locks import is_held
@@ -64,6 +67,24 @@ class Reader:
     def curves(self, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:
         """Learning curves of those trials of a sweep that have any."""
         return self._reads.curves(sweep, keys)
+
+    @contextmanager
+    def table(self, sweep: str) -> Iterator[tuple[list[str], Iterator[Member]]]:
+        """Names of all measures, and the settled trials by arm, d, k, n, round and recording.
+
+        Of a ledger the trials pass through one by one, however many there are; both are of one
+        state of it. Raises `PluginError` where a plug-in is not known here.
+        """
+        if isinstance(self._reads, LedgerReader):
+            with self._reads.table(sweep) as found:
+                yield found
+            return
+        settled = [one for one in self.members(sweep) if one.settled is not None]
+        results = [one.settled.result for one in settled if one.settled]
+        yield (
+            sorted({name for result in results if result for name in result.measures}),
+            iter(sorted(settled, key=_place)),
+        )
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """Every attempt at those trials, oldest first, whichever sweep made it."""
@@ -138,6 +159,21 @@ class LedgerReader:
         with self._database.reading() as connection:
             return queries.curves_at(connection, keys)
 
+    @contextmanager
+    def table(self, sweep: str) -> Iterator[tuple[list[str], Iterator[Member]]]:
+        """See `Reader.table`."""
+        with self._database.reading() as connection:
+            names = streaming.measures_of(connection, sweep)
+            yield names, self._streamed(connection, sweep)
+
+    def _streamed(self, connection: Connection, sweep: str) -> Iterator[Member]:
+        for rows, cells in streaming.table_parts(connection, sweep):
+            decoder = Decoder(self._database.name)  # trials of a cell stand together: none is kept
+            for cell in cells:
+                decoder.learn(cell)
+            for row in rows:
+                yield queries.member_of(row, decoder)
+
     def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """See `Reader.attempts`."""
         with self._database.reading() as connection:
@@ -178,3 +214,8 @@ class LedgerReader:
         if record.status != "running" or is_held(self._database, record.id):
             return record
         return replace(record, status="interrupted", stopped_by="interrupted")
+
+
+def _place(member: Member) -> tuple[int, int, int, int]:
+    point = member.trial.cell.point
+    return member.arm, point.d, point.k, point.n

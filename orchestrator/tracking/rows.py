@@ -132,6 +132,10 @@ class Decoder:
         trial.__dict__["key"] = row.key
         return trial
 
+    def learn(self, row: Row[Any]) -> None:
+        """Get to know a cell, whose trials then come without it; the row calls its key `cell`."""
+        self._cell(row)
+
     def settled(self, row: Row[Any]) -> Settled | None:
         """What was settled for a row of `queries.trials_of`; None while it is open.
 
@@ -189,8 +193,10 @@ class Decoder:
         return cell, canonical
 
     def _damaged(self, row: Row[Any]) -> LedgerDamaged:
-        if hasattr(row, "key"):
+        if hasattr(row, "state"):
             name = f"trial {row.key[:8]}"
+        elif hasattr(row, "cell"):
+            name = f"cell {row.cell[:8]}"
         elif hasattr(row, "number"):
             name = f"round {row.number}"
         else:

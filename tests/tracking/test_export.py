@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
@@ -10,7 +11,7 @@ from orchestrator.answer import TrialRow
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.point import Point
 from orchestrator.errors import RequestError
-from orchestrator.tracking import table_of, trials_table
+from orchestrator.tracking import export, table_of, trials_table, write_trials
 
 
 def a_row(repeat: int = 0, outcome: Outcome | None = Outcome.FITTED, **measures: float) -> TrialRow:
@@ -76,3 +77,20 @@ def test_no_trials_make_an_empty_table():
 def test_other_formats_are_refused():
     with pytest.raises(RequestError, match=r"\.parquet or \.csv"):
         table_of(ROWS, ".xlsx")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_rows_that_pass_through_in_chunks_are_the_rows_of_one_table(
+    suffix: str, monkeypatch: pytest.MonkeyPatch
+):
+    rows = [*ROWS, *(a_row(repeat, loss=repeat / 7) for repeat in range(3, 23))]
+    whole = table_of(rows, suffix, ARMS)
+    monkeypatch.setattr(export, "CHUNK", 4)
+    sink = io.BytesIO()
+    write_trials(iter(rows), ["loss", "overlap"], suffix, sink, ARMS)
+    if suffix == ".csv":
+        assert sink.getvalue() == whole
+    else:
+        told = pyarrow.parquet.ParquetFile(io.BytesIO(sink.getvalue()))
+        assert told.num_row_groups == 6
+        assert told.read().equals(pyarrow.parquet.read_table(io.BytesIO(whole)))

@@ -1,0 +1,67 @@
+"""What a person opens, and how to tell that it is there."""
+
+import json
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from benchmarks.browse.chromium import Chromium, Shown
+from benchmarks.browse.stores import Ui
+
+MATCHING = r"document.body.innerText.match(/(\d+)\s+matching runs?/)"
+"""The line under MLflow's list of runs."""
+
+PAGE = 100
+"""Runs that MLflow's list loads at a time."""
+
+SEARCH = "document.querySelector('[data-testid=\"search-box\"] input, input[placeholder*=metrics]')"
+
+
+@dataclass(frozen=True)
+class Times:
+    """Each page of one UI."""
+
+    first: Shown
+    cells: Shown
+    filtered: Shown
+
+
+def lists(runs: int) -> str:
+    """The expression that so many runs are listed, and rows of them drawn."""
+    number = min(runs, PAGE)
+    return (
+        f"(({MATCHING} || [])[1] === '{number}') && "
+        f"document.querySelectorAll('.ag-center-cols-container [role=row]').length >= "
+        f"{min(number, 10)}"
+    )
+
+
+async def browsed(browser: Chromium, ui: Ui, cells: int, at_d: int) -> Times:
+    """Open the sweeps, then the sweep's cells, then those of them at d = 2."""
+    first = await browser.open(ui.opens, lists(1))
+    cells_shown = await browser.open(_cells_of(ui), lists(cells))
+    chosen = f"{_of(ui)} and params.d = '2' and params.`learner.kind` = 'nothing'"
+    await browser.evaluate(f"{SEARCH}.focus(); {SEARCH}.select()")
+    filtered = await browser.search(chosen, lists(at_d))
+    return Times(first, cells_shown, filtered)
+
+
+async def running(browser: Chromium, ui: Ui) -> int:
+    """Runs that MLflow lists as RUNNING."""
+    words = {"experiment_ids": ["1"], "filter": "attributes.status = 'RUNNING'"}
+    script = (
+        "fetch('ajax-api/2.0/mlflow/runs/search', {method: 'POST', headers: "
+        f"{{'Content-Type': 'application/json'}}, body: {json.dumps(json.dumps(words))}}})"
+        ".then((one) => one.json()).then((one) => (one.runs || []).length)"
+    )
+    return int(await browser.evaluate(script))
+
+
+def _of(ui: Ui) -> str:
+    return f"tags.`phasefront.role` = 'cell' and tags.`phasefront.sweep` = '{ui.sweep}'"
+
+
+def _cells_of(ui: Ui) -> str:
+    return (
+        f"{ui.root}/#/experiments/1/runs?searchFilter={quote(_of(ui), safe='')}"
+        "&orderByKey=attributes.run_name&orderByAsc=true"
+    )
