@@ -1,8 +1,8 @@
 """What a program, a notebook or the command line calls: `run`, `open_sweep` and what stands around.
 
 `running` answers an experiment, `reading` looks at what was answered, `claims` sets it beside what
-papers say, `catalogue` says what exists, `places` where results are kept and trials run, `files`
-turns an answer into files.
+papers say, `catalogue` says what exists, `places` where results are kept and trials run, `stores`
+whether they can be, `files` turns an answer into files.
 """
 
 from orchestrator.api.catalogue import kind_named, kinds, load_plugins, load_spec, outline
@@ -22,6 +22,7 @@ from orchestrator.api.reading import (
     ui_command,
 )
 from orchestrator.api.running import run, to_resume
+from orchestrator.api.stores import check_store
 from orchestrator.spec import ExperimentSpec, json_schema, new_file
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Place",
     "Standing",
     "attempts",
+    "check_store",
     "claims",
     "explain",
     "json_schema",

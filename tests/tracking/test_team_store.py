@@ -1,0 +1,384 @@
+"""A team's store, brought up, used, copied and brought back by the commands of its own page.
+
+Real PostgreSQL, a real MLflow server with accounts, real drivers; everything on loopback.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import yaml
+
+from orchestrator.tracking.store_check import check_store
+from tests.tracking.team import NAME, ROOT, Team
+
+SPEC = """\
+# How many random labels fit in three dimensions?
+format: 1
+name: shared
+target: {kind: random_labels}
+learner: {kind: linear_separator}
+axes: {d: [3, 6], n: {low: 2, high: 60}}
+success: {measure: train_error, above: 0}
+search: {kind: threshold, tolerance: 0.3, max_trials: 200}
+"""
+
+SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
+PATHS = [
+    SEARCH,
+    "/",
+    "/version",
+    "/get-artifact?path=x&run_uuid=0",
+    "/api/2.0/mlflow-artifacts/artifacts",
+    "/api/2.0/mlflow/users/current",
+    "/ajax-api/2.0/mlflow/experiments/search?max_results=1",
+    "/signup",
+]
+CHANGE = "/api/2.0/mlflow/experiments/create"
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """Everything up to People has been followed; Alice and Bob are let in."""
+    home = tmp_path_factory.mktemp("team")
+    made = Team(home, home / "store")
+    try:
+        made.start_postgres()
+        made.say("Secrets")
+        made.say("Databases")
+        made.start_server()
+        said = made.say("People", PEOPLE="alice bob")
+        assert said.split() == [str(made.store / "people" / name) for name in ("alice", "bob")]
+        yield made
+    finally:
+        made.end()
+
+
+def phasefront(
+    team: Team, folder: Path, *words: object, user: str = "alice", password: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """A command on a person's machine, whose working folder is `folder`."""
+    program = "from orchestrator.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "200",
+            "OMP_NUM_THREADS": "1",
+            "PGPASSFILE": str(team.store / "pgpass"),
+            "MLFLOW_TRACKING_USERNAME": user,
+            "MLFLOW_TRACKING_PASSWORD": password or team.password("alice"),
+        },
+    )
+
+
+def sweep(team: Team, folder: Path, **who: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "shared.yaml").write_text(SPEC)
+    place = ["--store", team.url, "--ledger", team.ledger]
+    return phasefront(team, folder, "run", "shared.yaml", "--in-process", *place, **who)
+
+
+def asked(
+    team: Team, path: str, headers: Mapping[str, str], password: str | None, change: bool = False
+) -> int:
+    """The status of a request; with `change` it asks for something to be made."""
+    body = json.dumps({"name": "intruder"}).encode() if change else None
+    request = urllib.request.Request(team.url + path, body, dict(headers))
+    if change:
+        request.add_header("Content-Type", "application/json")
+    if password is not None:
+        words = base64.b64encode(f"alice:{password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {words}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def in_database(team: Team, database: str, query: str) -> list[tuple]:
+    url = team.superuser.replace("/postgres?", f"/{database}?")
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def experiments(team: Team) -> set[str]:
+    return {row[0] for row in in_database(team, "mlflow", "SELECT name FROM experiments")}
+
+
+def test_its_people_are_served_under_its_names(team: Team):
+    password = team.password("alice")
+    assert asked(team, SEARCH, {}, password) == 200
+    assert asked(team, SEARCH, {"Host": NAME}, password) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "10.evil.example",
+        "192.168.evil.example",
+        f"{NAME}.evil.example",
+        f"x.{NAME}",
+        f"{NAME}:80",
+        "127.0.0.1",
+        "localhost",
+        "10.0.0.1",
+        "*",
+    ],
+)
+def test_every_other_name_is_refused_even_with_credentials(team: Team, host: str):
+    for path in PATHS:
+        if path != "/version":  # exempt, like /health: it tells nothing else
+            assert asked(team, path, {"Host": host}, team.password("alice")) == 403, path
+    assert asked(team, CHANGE, {"Host": host}, team.password("alice"), change=True) == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", f"https://{NAME}.evil.example"])
+def test_what_another_sites_page_asks_to_change_is_refused(team: Team, origin: str):
+    headers = {"Origin": origin}
+    assert asked(team, CHANGE, headers, team.password("alice"), change=True) == 403
+    assert "intruder" not in experiments(team)
+
+
+@pytest.mark.parametrize("password", [None, "", "wrong", "password1234"])
+def test_without_the_right_password_nothing_is_told_or_changed(team: Team, password: str | None):
+    assert {path: asked(team, path, {}, password) for path in PATHS} == dict.fromkeys(PATHS, 401)
+    assert asked(team, CHANGE, {}, password, change=True) == 401
+    assert "intruder" not in experiments(team)
+
+
+def test_secrets_are_in_files_of_their_owner_only_and_in_no_command_or_log(team: Team):
+    files = [team.store / "server.env", team.store / "pgpass", *(team.store / "people").iterdir()]
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o600"}
+    processes = [psutil.Process(team.session), *psutil.Process(team.session).children(True)]
+    shown = " ".join(" ".join(process.cmdline()) for process in processes) + team.log.read_text()
+    assert "basic-auth" in shown
+    assert "huey" not in shown, "jobs are executed"
+    assert not [secret for secret in team.secrets() if secret in shown]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda store: (store / "server.env").chmod(0o640), "its mode is 640.*chmod 600"),
+        (lambda store: (store / "pgpass").chmod(0o644), "its mode is 644.*chmod 600"),
+        (lambda store: renamed(store, "*.example.org"), "give one exact name"),
+        (lambda store: renamed(store, "a,b"), "give one exact name"),
+    ],
+)
+def test_the_server_does_not_start_with_open_secrets_or_a_pattern_for_a_name(
+    team: Team, tmp_path: Path, change, words: str
+):
+    store = tmp_path / "store"
+    store.mkdir()
+    for name in ("server.env", "pgpass"):
+        shutil.copy(team.store / name, store / name)
+    change(store)
+    command = ["sh", ROOT / "mlflow_store" / "team" / "serve.sh", store]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert re.search(words, done.stderr)
+
+
+def renamed(store: Path, name: str) -> None:
+    text = (store / "server.env").read_text()
+    (store / "server.env").write_text(text.replace(f"NAME={NAME}", f"NAME='{name}'"))
+
+
+@pytest.mark.parametrize(
+    ("who", "words"),
+    [
+        ({"user": ""}, "asks for credentials and none are set"),
+        ({"password": "secret-but-wrong"}, "does not know user 'alice'"),
+    ],
+)
+def test_a_sweep_that_the_store_refuses_ends_at_once_with_one_error_and_writes_nothing(
+    team: Team, tmp_path: Path, who: dict[str, str], words: str
+):
+    before = copy_of(team)
+    done = sweep(team, tmp_path, **who)
+    assert done.returncode == 4
+    said = [line for line in done.stderr.splitlines() if "MLFLOW_TRACKING_USERNAME" in line]
+    assert len(said) == 1
+    assert words in said[0]
+    assert "Traceback" not in done.stderr
+    assert "secret-but-wrong" not in done.stdout + done.stderr
+    assert copy_of(team) == before
+    assert [file.name for file in tmp_path.iterdir()] == ["shared.yaml"]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """All that a store holds: rows and their hash by table, hashes of files."""
+
+    tables: dict[str, tuple[int, str]]
+    files: dict[str, str]
+
+
+def copy_of(team: Team) -> Copy:
+    tables = {}
+    for database in ("mlflow", "mlflow_auth", "phasefront"):
+        named = in_database(
+            team,
+            database,
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+        )
+        for (table,) in named:
+            rows = sorted(
+                row[0] for row in in_database(team, database, f"SELECT t::text FROM {table} t")
+            )
+            tables[f"{database}.{table}"] = (len(rows), digest("\n".join(rows).encode()))
+    root = team.store / "artifacts"
+    files = [file for file in root.rglob("*") if file.is_file()]
+    return Copy(tables, {str(file.relative_to(root)): digest(file.read_bytes()) for file in files})
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def swept(team: Team, tmp_path_factory: pytest.TempPathFactory) -> Team:
+    """A team whose store holds a sweep of Alice's."""
+    done = sweep(team, tmp_path_factory.mktemp("alice"))
+    assert done.returncode in (0, 3), done.stderr
+    assert not [secret for secret in team.secrets() if secret in done.stdout + done.stderr]
+    return team
+
+
+def thresholds(team: Team, folder: Path, **who: str) -> dict:
+    place = ["--store", team.url, "--ledger", team.ledger, "--format", "json"]
+    done = phasefront(team, folder, "thresholds", "shared", *place, **who)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_sweep_is_in_the_ledger_and_in_mlflow(swept: Team):
+    (trials,) = in_database(swept, "phasefront", "SELECT count(*) FROM phasefront.trials")[0]
+    told = "SELECT count(*) FROM metrics WHERE key = 'trial.outcome'"
+    assert trials > 20
+    assert in_database(swept, "mlflow", told) == [(trials,)]
+    unsent = "SELECT count(*) FROM phasefront.outbox WHERE NOT sent"
+    assert in_database(swept, "phasefront", unsent) == [(0,)]
+    files = {file.name for file in (swept.store / "artifacts").rglob("*") if file.is_file()}
+    assert "report.html" in files
+
+
+def test_no_secret_is_in_what_was_recorded(swept: Team, tmp_path: Path):
+    swept.say("Back up")
+    (backup,) = (swept.store / "backups").iterdir()
+    plain = b""
+    for database in ("mlflow", "phasefront"):
+        words = ["pg_restore", "--file=-", backup / f"{database}.dump"]
+        plain += subprocess.run(words, capture_output=True, check=True, env=swept.shell).stdout
+    plain += (backup / "artifacts.tar").read_bytes()
+    assert b"random_labels" in plain
+    assert not [secret for secret in swept.secrets() if secret.encode() in plain]
+    shutil.rmtree(backup)
+
+
+def as_a_person(monkeypatch: pytest.MonkeyPatch, team: Team, home: Path) -> None:
+    """This process is a program of somebody without credentials, whose home is `home`."""
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PGPASSFILE", str(team.store / "pgpass"))
+
+
+def test_a_healthy_store_is_found_healthy_by_somebody_with_a_credentials_file(
+    swept: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    as_a_person(monkeypatch, swept, tmp_path)
+    (tmp_path / ".mlflow").mkdir()
+    kept = tmp_path / ".mlflow" / "credentials"
+    shutil.copy(swept.store / "people" / "bob", kept)
+    found = {one.check: one for one in check_store(swept.url, swept.ledger)}
+    assert [one for one in found.values() if one.verdict != "ok"] == []
+    assert found["auth"].words == "let in as user 'bob', and nobody without credentials"
+    assert re.search(r"removed a file in mlflow-artifacts:/", found["artifacts"].words)
+    assert "version" in found["ledger"].words
+    assert not list((swept.store / "artifacts").rglob("check.txt"))
+    kept.chmod(0o644)
+    (auth,) = [one for one in check_store(swept.url, swept.ledger) if one.check == "auth"]
+    assert (auth.verdict, "chmod 600" in auth.words) == ("wrong", True)
+
+
+def test_a_store_check_without_credentials_says_what_to_set(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    as_a_person(monkeypatch, team, tmp_path)
+    first, *others, ledger = check_store(team.url, team.ledger)
+    assert (first.check, first.verdict) == ("answer", "wrong")
+    assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in first.words
+    assert {one.verdict for one in others} == {"not checked"}
+    assert ledger.verdict == "ok"
+
+
+def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, tmp_path: Path):
+    answered = thresholds(swept, tmp_path)
+    before = copy_of(swept)
+    backup = swept.say("Back up").strip()
+    kept = tmp_path / "elsewhere"
+    shutil.copytree(backup, kept)
+    secrets = {name: (swept.store / name).read_text() for name in ("server.env", "pgpass")}
+    people = {name: swept.password(name) for name in ("alice", "bob")}
+
+    swept.stop_server()
+    swept.stop_postgres()
+    shutil.rmtree(swept.store)
+
+    swept.store.mkdir()
+    for name, text in secrets.items():
+        (swept.store / name).touch(mode=0o600)
+        (swept.store / name).write_text(text)
+    swept.start_postgres()
+    swept.say("Databases")
+    swept.say("Restore", BACKUP=str(kept))
+    assert copy_of(swept) == before
+    assert sum(rows for rows, _ in before.tables.values()) > 100
+    swept.start_server()
+    alice = {"password": people["alice"]}
+    assert thresholds(swept, tmp_path, **alice) == answered
+    mlflow_only = ["--store", swept.url, "--ledger", tmp_path / "none.db", "--format", "json"]
+    told = phasefront(swept, tmp_path, "thresholds", "shared", *mlflow_only, **alice)
+    assert json.loads(told.stdout)["arms"] == answered["arms"], told.stderr
+    again = sweep(swept, tmp_path, user="bob", password=people["bob"])
+    assert again.returncode in (0, 3), again.stderr
+    after = copy_of(swept).tables
+    assert after["phasefront.phasefront.trials"] == before.tables["phasefront.phasefront.trials"]
+
+
+def test_the_compose_file_does_what_the_page_does():
+    text = (ROOT / "mlflow_store" / "team" / "compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    published = [port for one in services.values() for port in one.get("ports", ())]
+    assert sorted(published) == ["127.0.0.1:5432:5432", "443:443"]
+    assert services["mlflow"]["command"] == ["sh", "/team/serve.sh", "/store"]
+    assert {services[name]["network_mode"] for name in ("mlflow", "caddy")} == {"service:postgres"}
+    pins = dict(re.findall(r"'(\w+)\[\w+\]==([\d.]+)'", text))
+    locked = (ROOT / "constraints.txt").read_text().splitlines()
+    assert set(pins) == {"mlflow", "psycopg"}
+    assert all(f"{name}=={number}" in locked for name, number in pins.items())
+    told = [words for one in services.values() for words in one.get("environment", {}).items()]
+    assert not [name for name, _ in told if "PASSWORD" in name and not name.endswith("_FILE")]
