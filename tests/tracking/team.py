@@ -109,6 +109,35 @@ class Team:
         return ["sh", "-eu", "-c", self._blocks["Settings"] + self._blocks[heading]]
 
     @contextmanager
+    def proxied(self, caddy: str, home: Path) -> Iterator[tuple[int, Path]]:
+        """The page's proxy: its port on loopback, and the certificate of who vouches for it.
+
+        It takes port 443 of any machine; here another port of loopback, and a name of its own.
+        """
+        port = free_port()
+        ours = (
+            f"{{\nadmin off\nlocal_certs\nskip_install_trust\nauto_https disable_redirects\n"
+            f"default_bind 127.0.0.1\nhttps_port {port}\n}}\n"
+        )
+        theirs = (PAGE.parent / "team" / "Caddyfile").read_text().replace(":443", f":{port}")
+        (home / "Caddyfile").write_text(ours + theirs)
+        root = home / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        words = [caddy, "run", "--config", home / "Caddyfile", "--adapter", "caddyfile"]
+        env = {"NAME": NAME, "PORT": str(self.port), "HOME": str(home), "XDG_DATA_HOME": str(home)}
+        with (home / "log").open("w") as log:
+            process = subprocess.Popen(words, env=env, cwd=home, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 30.0
+            while not (root.exists() and "serving initial" in (home / "log").read_text()):
+                assert process.poll() is None, (home / "log").read_text()
+                assert time.monotonic() < deadline, (home / "log").read_text()
+                time.sleep(0.05)
+            yield port, root
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    @contextmanager
     def _serving(self) -> Iterator[None]:
         with self.log.open("a") as log:
             process = subprocess.Popen(

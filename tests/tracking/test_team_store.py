@@ -5,11 +5,15 @@ Real PostgreSQL, a real MLflow server with accounts, real drivers; everything on
 
 import base64
 import hashlib
+import http.client
 import json
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -21,6 +25,9 @@ import psycopg
 import pytest
 import yaml
 
+from orchestrator import api
+from orchestrator.answer import as_json
+from orchestrator.cli import main
 from orchestrator.tracking.store_check import check_store
 from tests.tracking.team import NAME, ROOT, Team
 
@@ -30,9 +37,10 @@ format: 1
 name: shared
 target: {kind: random_labels}
 learner: {kind: linear_separator}
-axes: {d: [3, 6], n: {low: 2, high: 60}}
+axes: {d: 3, n: [3, 6, 9]}
 success: {measure: train_error, above: 0}
-search: {kind: threshold, tolerance: 0.3, max_trials: 200}
+search: {kind: grid}
+repeats: 16
 """
 
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -66,34 +74,48 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         made.end()
 
 
-def phasefront(
-    team: Team, folder: Path, *words: object, user: str = "alice", password: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    """A command on a person's machine, whose working folder is `folder`."""
-    program = "from orchestrator.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(folder),
-            "PYTHONPATH": str(ROOT),
-            "COLUMNS": "200",
-            "OMP_NUM_THREADS": "1",
-            "PGPASSFILE": str(team.store / "pgpass"),
-            "MLFLOW_TRACKING_USERNAME": user,
-            "MLFLOW_TRACKING_PASSWORD": password or team.password("alice"),
-        },
-    )
+class Person:
+    """Somebody at a machine of their own: commands are run there, with what they were given."""
+
+    def __init__(self, team: Team, home: Path, patch: pytest.MonkeyPatch) -> None:
+        self._team, self.home, self._patch = team, home, patch
+        self.place = api.Place(team.url, team.ledger)
+        (home / "shared.yaml").write_text(SPEC)
+        patch.chdir(home)
+        patch.setenv("HOME", str(home))
+        patch.setenv("PGPASSFILE", str(team.store / "pgpass"))
+        patch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)
+        self.is_called(None)
+
+    def is_called(self, name: str | None, password: str = "") -> None:
+        """Requests are signed with this name and this password."""
+        for word, value in (("USERNAME", name), ("PASSWORD", password)):
+            if name is None:
+                self._patch.delenv(f"MLFLOW_TRACKING_{word}", raising=False)
+            else:
+                self._patch.setenv(f"MLFLOW_TRACKING_{word}", value or "")
+
+    def runs(self) -> int:
+        """Run the sweep; the status of the command."""
+        place = ["--store", self.place.store, "--ledger", str(self.place.ledger)]
+        words = ["phasefront", "run", "shared.yaml", "--in-process", *place]
+        self._patch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    def reads(self, ledger: Path | None = None) -> tuple[dict, dict]:
+        """The answer and every trial by key: of the ledger, or of MLflow where there is none."""
+        place = api.Place(self.place.store, str(ledger)) if ledger else self.place
+        record, members = api.sweep_and_members("shared", place)
+        rows = api.rows_of(api.spec_of(record), members)
+        trials = {row.key: (row.outcome, dict(row.measures), row.seconds) for row in rows}
+        return as_json(api.open_sweep("shared", place)), trials
 
 
-def sweep(team: Team, folder: Path, **who: str) -> "subprocess.CompletedProcess[str]":
-    (folder / "shared.yaml").write_text(SPEC)
-    place = ["--store", team.url, "--ledger", team.ledger]
-    return phasefront(team, folder, "run", "shared.yaml", "--in-process", *place, **who)
+@pytest.fixture
+def person(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    return Person(team, tmp_path, monkeypatch)
 
 
 def asked(
@@ -208,23 +230,70 @@ def renamed(store: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("who", "words"),
     [
-        ({"user": ""}, "asks for credentials and none are set"),
-        ({"password": "secret-but-wrong"}, "does not know user 'alice'"),
+        ((None,), "asks for credentials and none are set"),
+        (("alice", "hush-but-wrong"), "does not know user 'alice'"),
     ],
 )
 def test_a_sweep_that_the_store_refuses_ends_at_once_with_one_error_and_writes_nothing(
-    team: Team, tmp_path: Path, who: dict[str, str], words: str
+    team: Team,
+    person: Person,
+    who: tuple[str, ...],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
 ):
     before = copy_of(team)
-    done = sweep(team, tmp_path, **who)
-    assert done.returncode == 4
-    said = [line for line in done.stderr.splitlines() if "MLFLOW_TRACKING_USERNAME" in line]
+    person.is_called(*who)
+    started = time.monotonic()
+    assert person.runs() == 4
+    assert time.monotonic() - started < 5.0
+    shown = capsys.readouterr()
+    said = [line for line in shown.err.splitlines() if "MLFLOW_TRACKING_USERNAME" in line]
     assert len(said) == 1
     assert words in said[0]
-    assert "Traceback" not in done.stderr
-    assert "secret-but-wrong" not in done.stdout + done.stderr
+    assert "Traceback" not in shown.err
+    assert "hush" not in shown.out + shown.err
     assert copy_of(team) == before
-    assert [file.name for file in tmp_path.iterdir()] == ["shared.yaml"]
+    assert [file.name for file in person.home.iterdir()] == ["shared.yaml"]
+
+
+def through(port: int, root: Path, path: str, headers: Mapping[str, str], method: str) -> int:
+    """The status of a request to the proxy, which is known by its certificate."""
+    context = ssl.create_default_context(cafile=root)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        connection = http.client.HTTPConnection(NAME)
+        connection.sock = context.wrap_socket(plain, server_hostname=NAME)
+        connection.request(method, path, headers=dict(headers))
+        status = connection.getresponse().status
+        connection.close()
+    return status
+
+
+def test_the_proxy_serves_its_name_and_nothing_to_other_sites_pages(team: Team, tmp_path: Path):
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("no Caddy: install Debian's caddy")
+    words = base64.b64encode(f"alice:{team.password('alice')}".encode()).decode()
+    alice = {"Authorization": f"Basic {words}"}
+    with team.proxied(caddy, tmp_path) as (port, root):
+        statuses = {
+            what: through(port, root, SEARCH, headers, method)
+            for what, headers, method in (
+                ("alice", alice, "GET"),
+                ("nobody", {}, "GET"),
+                ("her browser", alice | {"Origin": f"https://{NAME}"}, "GET"),
+                ("another page reads", alice | {"Origin": "https://evil.example"}, "GET"),
+                ("another page changes", alice | {"Origin": "https://evil.example"}, "POST"),
+                ("another name", alice | {"Host": "10.evil.example"}, "GET"),
+            )
+        }
+    assert statuses == {
+        "alice": 200,
+        "nobody": 401,
+        "her browser": 200,
+        "another page reads": 403,
+        "another page changes": 403,
+        "another name": 421,
+    }
 
 
 @dataclass(frozen=True)
@@ -261,23 +330,17 @@ def digest(content: bytes) -> str:
 @pytest.fixture(scope="module")
 def swept(team: Team, tmp_path_factory: pytest.TempPathFactory) -> Team:
     """A team whose store holds a sweep of Alice's."""
-    done = sweep(team, tmp_path_factory.mktemp("alice"))
-    assert done.returncode in (0, 3), done.stderr
-    assert not [secret for secret in team.secrets() if secret in done.stdout + done.stderr]
+    with pytest.MonkeyPatch.context() as patch:
+        alice = Person(team, tmp_path_factory.mktemp("alice"), patch)
+        alice.is_called("alice", team.password("alice"))
+        assert alice.runs() == 0
     return team
-
-
-def thresholds(team: Team, folder: Path, **who: str) -> dict:
-    place = ["--store", team.url, "--ledger", team.ledger, "--format", "json"]
-    done = phasefront(team, folder, "thresholds", "shared", *place, **who)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_a_sweep_is_in_the_ledger_and_in_mlflow(swept: Team):
     (trials,) = in_database(swept, "phasefront", "SELECT count(*) FROM phasefront.trials")[0]
     told = "SELECT count(*) FROM metrics WHERE key = 'trial.outcome'"
-    assert trials > 20
+    assert trials == 48
     assert in_database(swept, "mlflow", told) == [(trials,)]
     unsent = "SELECT count(*) FROM phasefront.outbox WHERE NOT sent"
     assert in_database(swept, "phasefront", unsent) == [(0,)]
@@ -298,20 +361,11 @@ def test_no_secret_is_in_what_was_recorded(swept: Team, tmp_path: Path):
     shutil.rmtree(backup)
 
 
-def as_a_person(monkeypatch: pytest.MonkeyPatch, team: Team, home: Path) -> None:
-    """This process is a program of somebody without credentials, whose home is `home`."""
-    for name in ("USERNAME", "PASSWORD", "TOKEN"):
-        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("PGPASSFILE", str(team.store / "pgpass"))
-
-
 def test_a_healthy_store_is_found_healthy_by_somebody_with_a_credentials_file(
-    swept: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    swept: Team, person: Person
 ):
-    as_a_person(monkeypatch, swept, tmp_path)
-    (tmp_path / ".mlflow").mkdir()
-    kept = tmp_path / ".mlflow" / "credentials"
+    (person.home / ".mlflow").mkdir()
+    kept = person.home / ".mlflow" / "credentials"
     shutil.copy(swept.store / "people" / "bob", kept)
     found = {one.check: one for one in check_store(swept.url, swept.ledger)}
     assert [one for one in found.values() if one.verdict != "ok"] == []
@@ -324,25 +378,21 @@ def test_a_healthy_store_is_found_healthy_by_somebody_with_a_credentials_file(
     assert (auth.verdict, "chmod 600" in auth.words) == ("wrong", True)
 
 
-def test_a_store_check_without_credentials_says_what_to_set(
-    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    as_a_person(monkeypatch, team, tmp_path)
-    first, *others, ledger = check_store(team.url, team.ledger)
+def test_a_store_check_without_credentials_says_what_to_set(swept: Team, person: Person):
+    first, *others, ledger = check_store(swept.url, swept.ledger)
     assert (first.check, first.verdict) == ("answer", "wrong")
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in first.words
     assert {one.verdict for one in others} == {"not checked"}
     assert ledger.verdict == "ok"
 
 
-def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, tmp_path: Path):
-    answered = thresholds(swept, tmp_path)
+def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, person: Person):
+    person.is_called("bob", swept.password("bob"))
+    answer, trials = person.reads()
     before = copy_of(swept)
-    backup = swept.say("Back up").strip()
-    kept = tmp_path / "elsewhere"
-    shutil.copytree(backup, kept)
+    kept = person.home / "elsewhere"
+    shutil.copytree(swept.say("Back up").strip(), kept)
     secrets = {name: (swept.store / name).read_text() for name in ("server.env", "pgpass")}
-    people = {name: swept.password(name) for name in ("alice", "bob")}
 
     swept.stop_server()
     swept.stop_postgres()
@@ -356,17 +406,12 @@ def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, 
     swept.say("Databases")
     swept.say("Restore", BACKUP=str(kept))
     assert copy_of(swept) == before
-    assert sum(rows for rows, _ in before.tables.values()) > 100
     swept.start_server()
-    alice = {"password": people["alice"]}
-    assert thresholds(swept, tmp_path, **alice) == answered
-    mlflow_only = ["--store", swept.url, "--ledger", tmp_path / "none.db", "--format", "json"]
-    told = phasefront(swept, tmp_path, "thresholds", "shared", *mlflow_only, **alice)
-    assert json.loads(told.stdout)["arms"] == answered["arms"], told.stderr
-    again = sweep(swept, tmp_path, user="bob", password=people["bob"])
-    assert again.returncode in (0, 3), again.stderr
-    after = copy_of(swept).tables
-    assert after["phasefront.phasefront.trials"] == before.tables["phasefront.phasefront.trials"]
+    assert person.reads() == (answer, trials)
+    assert person.reads(ledger=person.home / "none.db") == (answer, trials), "from MLflow"
+    assert len(trials) == 48
+    assert person.runs() == 0
+    assert person.reads() == (answer, trials), "and nothing was trained again"
 
 
 def test_the_compose_file_does_what_the_page_does():
