@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
+from weakref import finalize
 
 from orchestrator.domain.plugin import load_source
 from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
@@ -96,6 +97,7 @@ class LedgerReader:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url, create=False)
+        finalize(self, self._database.close)  # dropped unclosed, it would hold a team's connection
         self._decoder = Decoder(self._database.name)
 
     def sweeps(self) -> list[SweepRecord]:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -386,32 +387,70 @@ def test_a_store_check_without_credentials_says_what_to_set(swept: Team, person:
     assert ledger.verdict == "ok"
 
 
+def destroyed_and_brought_back(team: Team, backup: str, elsewhere: Path) -> Copy:
+    """What the store holds when all of it was lost but a copy and its two files of secrets."""
+    shutil.copytree(backup, elsewhere)
+    secrets = {name: (team.store / name).read_text() for name in ("server.env", "pgpass")}
+    team.stop_server()
+    team.stop_postgres()
+    shutil.rmtree(team.store)
+
+    team.store.mkdir()
+    for name, text in secrets.items():
+        (team.store / name).touch(mode=0o600)
+        (team.store / name).write_text(text)
+    team.start_postgres()
+    team.say("Databases")
+    team.say("Restore", BACKUP=str(elsewhere))
+    found = copy_of(team)
+    team.start_server()
+    return found
+
+
 def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, person: Person):
     person.is_called("bob", swept.password("bob"))
     answer, trials = person.reads()
-    before = copy_of(swept)
-    kept = person.home / "elsewhere"
-    shutil.copytree(swept.say("Back up").strip(), kept)
-    secrets = {name: (swept.store / name).read_text() for name in ("server.env", "pgpass")}
-
-    swept.stop_server()
-    swept.stop_postgres()
-    shutil.rmtree(swept.store)
-
-    swept.store.mkdir()
-    for name, text in secrets.items():
-        (swept.store / name).touch(mode=0o600)
-        (swept.store / name).write_text(text)
-    swept.start_postgres()
-    swept.say("Databases")
-    swept.say("Restore", BACKUP=str(kept))
-    assert copy_of(swept) == before
-    swept.start_server()
+    assert len(trials) == 48
+    before, backup = copy_of(swept), swept.say("Back up").strip()
+    assert destroyed_and_brought_back(swept, backup, person.home / "elsewhere") == before
     assert person.reads() == (answer, trials)
     assert person.reads(ledger=person.home / "none.db") == (answer, trials), "from MLflow"
-    assert len(trials) == 48
     assert person.runs() == 0
     assert person.reads() == (answer, trials), "and nothing was trained again"
+
+
+@pytest.mark.slow
+def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, person: Person):
+    person.is_called("admin", team.secrets()[1])
+    wide = SPEC.replace("d: 3, n: [3, 6, 9]", "d: [3, 4, 5, 6], n: [3, 5, 7, 9, 11, 13, 15, 17]")
+    (person.home / "shared.yaml").write_text(wide)
+    counted = "SELECT count(*) FROM metrics WHERE key = 'trial.outcome'"
+    (before,) = in_database(team, "mlflow", counted)[0]
+    program = "from orchestrator.cli import main; main()"
+    words = ["--in-process", "--store", person.place.store, "--ledger", str(person.place.ledger)]
+    driver = subprocess.Popen(
+        [sys.executable, "-c", program, "run", "shared.yaml", *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    while in_database(team, "mlflow", counted)[0][0] < before + 64:
+        assert driver.poll() is None
+        time.sleep(0.02)
+    backup = team.say("Back up").strip()
+    assert driver.wait(120) == 0
+    answer, trials = person.reads()
+    assert len(trials) == 512
+
+    partial = destroyed_and_brought_back(team, backup, person.home / "elsewhere")
+    told = [rows for name, (rows, _) in partial.tables.items() if name == "mlflow.public.metrics"]
+    assert 64 <= told[0] // 4 < 512, "the copy is of a sweep half told"
+    assert person.runs() == 0
+    again, retold = person.reads()
+    assert again["arms"] == answer["arms"]
+    assert {key: one[:2] for key, one in retold.items()} == {
+        key: one[:2] for key, one in trials.items()
+    }
+    assert person.reads(ledger=person.home / "none.db") == (again, retold), "MLflow's are the same"
+    assert in_database(team, "mlflow", counted) == [(before + 512,)], "each once"
 
 
 def test_the_compose_file_does_what_the_page_does():
