@@ -9,6 +9,7 @@
     ├── Unreachable            4    try again when it answers
     │   ├── TrackerUnreachable      the MLflow store
     │   ├── LedgerUnreachable       the ledger's database
+    │   │   └── NoLedger                it answers, and holds none yet
     │   └── ClusterUnreachable      the Ray cluster
     ├── LedgerDamaged          1    the ledger fails its own integrity check
     ├── EveryTrialFailed       1    the first trials all failed in the same way
@@ -80,6 +81,10 @@ class TrackerUnreachable(Unreachable):
 
 class LedgerUnreachable(Unreachable):
     """The ledger's database does not answer or stays locked."""
+
+
+class NoLedger(LedgerUnreachable):
+    """There is no ledger there yet; whoever runs a sweep makes it."""
 
 
 class ClusterUnreachable(Unreachable):

@@ -3,7 +3,8 @@
 `running` answers an experiment and `publishing` tells of it meanwhile, `reading` looks at what was
 answered, `notebook` does both for people in Python, `mirroring` compares and repairs MLflow,
 `claims` sets answers beside what papers say, `catalogue` says what exists, `places` where results
-are kept and trials run, `files` turns an answer into files, `exporting` every trial.
+are kept and trials run, `stores` whether they can be, `files` turns an answer into files, and
+`exporting` every trial.
 """
 
 from orchestrator.api.catalogue import kind_named, kinds, load_plugins, load_spec, outline
@@ -25,6 +26,7 @@ from orchestrator.api.reading import (
     ui_command,
 )
 from orchestrator.api.running import run, to_resume
+from orchestrator.api.stores import check_store
 from orchestrator.spec import ExperimentSpec, json_schema, new_file
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Place",
     "Standing",
     "attempts",
+    "check_store",
     "claims",
     "explain",
     "export",

@@ -23,10 +23,17 @@ class Place:
 
     @property
     def words(self) -> str:
-        """The options that name this place on a command line, with a space before each."""
+        """The options that name this place on a command line, with a space before each.
+
+        For people to read: a password in the ledger's address is left out.
+        """
+        from orchestrator.tracking.places import without_password
+
         usual = Place.chosen()
         store = f" --store {self.store}" if self.store != usual.store else ""
-        return store + (f" --ledger {self.ledger}" if self.ledger != usual.ledger else "")
+        if self.ledger is None or self.ledger == usual.ledger:
+            return store
+        return f"{store} --ledger {without_password(self.ledger)}"
 
 
 @dataclass(frozen=True)

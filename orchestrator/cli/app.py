@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+stores = typer.Typer(help="The store: whether it can be used.", no_args_is_help=True)
+app.add_typer(stores, name="store")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -354,6 +357,27 @@ def ui(
     command, url = api.ui_command(place, port)
     err.print(f"MLflow UI on {url}\nCtrl-C ends it", soft_wrap=True)
     raise typer.Exit(served(command))
+
+
+@stores.command("check")
+def check_store(
+    uri: Annotated[
+        str | None, typer.Argument(metavar="[URI]", help="the store; the same as --store")
+    ] = None,
+    store: Store = None,
+    ledger: Ledger = None,
+    shown: Shown = Format.TABLE,
+) -> None:
+    """What is wrong with a store and its ledger, and what to do; status 4 where something is."""
+    if uri and store:
+        raise RequestError("give the store once, as URI or as --store")
+    found = api.check_store(api.Place.chosen(uri or store, ledger))
+    if shown is Format.JSON:
+        _json({"format": 1, "checks": [asdict(one) for one in found]})
+    else:
+        for one in found:
+            out.print(f"{one.verdict:11}  {one.check:9}  {one.words}", soft_wrap=True, markup=False)
+    raise typer.Exit(4 if any(one.verdict != "ok" for one in found) else 0)
 
 
 @app.command()

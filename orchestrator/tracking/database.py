@@ -27,7 +27,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from orchestrator.errors import LedgerDamaged, LedgerUnreachable
+from orchestrator.errors import LedgerDamaged, LedgerUnreachable, NoLedger
 from orchestrator.failpoints import at
 from orchestrator.tracking.schema import ADDED, SCHEMA_VERSION, ledger_schema, metadata
 
@@ -119,7 +119,7 @@ class Database:
             except OSError as error:
                 raise LedgerUnreachable(f"{path}: cannot make its folder: {error}") from error
         elif not path.exists():
-            raise LedgerUnreachable(f"{path}: there is no ledger here")
+            raise NoLedger(f"{path}: there is no ledger here")
         engine = create_engine(
             self.url, connect_args={"timeout": BUSY_S, "check_same_thread": False}
         )
@@ -140,7 +140,7 @@ class Database:
         if found is None and create:
             self._create()
         elif found is None:
-            raise LedgerUnreachable(f"{self.name}: there is no ledger here")
+            raise NoLedger(f"{self.name}: there is no ledger here")
         elif not 1 <= found <= SCHEMA_VERSION:
             raise LedgerDamaged(
                 f"{self.name}: the ledger has schema version {found}, this version of phasefront "

@@ -40,10 +40,16 @@ class Store:
 def store_at(text: str) -> Store:
     """The store that `text` names: a folder, `sqlite:///path/mlflow.db`, or `http(s)://host`.
 
-    Raises `RequestError` for any other scheme.
+    Raises `RequestError` for any other scheme, and for an address that holds a password: everybody
+    on the machine may read it there, and so may whoever reads what is printed.
     """
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme in ("http", "https"):
+        if "@" in urlsplit(text).netloc:
+            raise RequestError(
+                f"store {without_password(text)}: leave user and password out of the address, and "
+                "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
         return Store(text.rstrip("/"))
     if scheme == "sqlite":
         path = _sqlite_path(text)
@@ -52,7 +58,8 @@ def store_at(text: str) -> Store:
         text, scheme = unquote(urlsplit(text).path), ""
     if scheme or not text:
         raise RequestError(
-            f"store {text!r}: give a folder, sqlite:///path/mlflow.db or http(s)://host:port"
+            f"store {without_password(text)!r}: give a folder, sqlite:///path/mlflow.db or "
+            "http(s)://host:port"
         )
     folder = Path(text).expanduser().resolve()
     return Store(f"sqlite:///{folder / 'mlflow.db'}", folder)
@@ -76,9 +83,17 @@ def ledger_at(text: str | None, store: Store) -> str:
     if scheme == "sqlite":
         return f"sqlite:///{_sqlite_path(text)}"
     if scheme:
-        raise RequestError(f"ledger {text!r}: give a file, sqlite:///path or postgresql://…")
+        raise RequestError(
+            f"ledger {without_password(text)!r}: give a file, sqlite:///path or postgresql://…"
+        )
     path = Path(text).expanduser().resolve()
     return f"sqlite:///{path / 'ledger.db' if path.is_dir() else path}"
+
+
+def without_password(address: str) -> str:
+    """The address with *** for its password, for people to read."""
+    password = urlsplit(address).password if "://" in address else None
+    return address.replace(f":{password}@", ":***@", 1) if password else address
 
 
 def _sqlite_path(text: str) -> Path:

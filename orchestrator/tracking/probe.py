@@ -1,14 +1,12 @@
 """Whether an MLflow store answers, asked without loading mlflow and within seconds."""
 
-import base64
 import os
 import sqlite3
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from orchestrator.errors import TrackerUnreachable
 from orchestrator.tracking.places import Store
+from orchestrator.tracking.server import EXPERIMENTS, ask
 
 ANSWER_S = 5.0
 """How long a server may take to answer when a tracker is opened."""
@@ -23,41 +21,9 @@ def probe(store: Store) -> None:
 
 
 def _probe_server(uri: str) -> None:
-    """Ask for the default experiment: 200 or 404 from MLflow, 401 or 403 without the right."""
-    address = f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
-    try:
-        with urllib.request.urlopen(_authorised(address), timeout=ANSWER_S):
-            return
-    except urllib.error.HTTPError as error:
-        code = error.code
-        error.close()
-        if code in (401, 403):
-            raise TrackerUnreachable(
-                f"{uri}: the MLflow server refuses these credentials (HTTP {code}); set "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            ) from None
-        if code != 404:
-            raise TrackerUnreachable(f"{uri}: the MLflow server answers HTTP {code}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise TrackerUnreachable(
-            f"{uri}: no MLflow server answers within {ANSWER_S:.0f} s ({reason}); start it, or "
-            "give another --store"
-        ) from error
-
-
-def _authorised(address: str) -> urllib.request.Request:
-    """The request as MLflow's own client would sign it."""
-    request = urllib.request.Request(address)
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
-    if user:
-        password = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
-        words = base64.b64encode(f"{user}:{password}".encode()).decode()
-        request.add_header("Authorization", f"Basic {words}")
-    elif token:
-        request.add_header("Authorization", f"Bearer {token}")
-    return request
+    complaint = ask(uri, EXPERIMENTS, ANSWER_S).complaint(uri)
+    if complaint:
+        raise TrackerUnreachable(f"{uri}: {complaint}")
 
 
 def _probe_folder(folder: Path) -> None:

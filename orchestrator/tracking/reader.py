@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
+from weakref import finalize
 
 from sqlalchemy import Connection
 
@@ -122,6 +123,7 @@ class LedgerReader:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url, create=False)
+        finalize(self, self._database.close)  # dropped unclosed, it would hold a team's connection
         self._decoder = Decoder(self._database.name)
 
     def sweeps(self) -> list[SweepRecord]:

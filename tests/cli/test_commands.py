@@ -255,6 +255,21 @@ def test_an_unreachable_store_and_cluster_end_with_4_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_store_check_has_a_line_for_each_look_and_ends_with_4_where_something_is_wrong(
+    phasefront: Command, store: Path, tmp_path: Path
+):
+    status, out, _ = phasefront("store", "check", store)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["ok"] * 4
+    (tmp_path / "not-a-folder").write_text("")
+    status, out, _ = phasefront("store", "check", "--store", "not-a-folder", "--format", "json")
+    assert status == 4
+    first, *_ = json.loads(out)["checks"]
+    assert (first["check"], first["verdict"]) == ("answer", "wrong")
+    assert "give another --store" in first["words"]
+    assert phasefront("store", "check", "http://me:hush@x")[0] == 2
+
+
 @pytest.mark.parametrize(
     "words",
     [

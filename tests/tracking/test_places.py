@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.api import Place
 from orchestrator.errors import RequestError
 from orchestrator.tracking import ui_command
 from orchestrator.tracking.places import Store, ledger_at, store_at
@@ -47,6 +48,22 @@ def test_a_named_ledger_goes_first(tmp_path: Path):
 def test_other_stores_are_refused(text: str):
     with pytest.raises(RequestError):
         store_at(text)
+
+
+@pytest.mark.parametrize("text", ["http://me:hush@host", "https://me@host/", "s3://me:hush@x"])
+def test_a_store_whose_address_holds_a_password_is_refused_without_repeating_it(text: str):
+    with pytest.raises(RequestError) as refused:
+        store_at(text)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_password_of_the_ledger_is_not_repeated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PHASEFRONT_LEDGER", raising=False)
+    words = Place.chosen("x", "postgresql://me:hush@db/x").words
+    assert words == " --store x --ledger postgresql://me:***@db/x"
+    with pytest.raises(RequestError) as refused:
+        ledger_at("mysql://me:hush@db/x", store_at("x"))
+    assert "hush" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["mysql://x", "http://x"])

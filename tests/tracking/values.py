@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -68,6 +69,17 @@ def borrowed_postgres() -> Iterator[str]:
     if given:
         yield given
         return
+    with own_postgres() as url:
+        yield url
+
+
+@contextmanager
+def own_postgres(port: int | None = None) -> Iterator[str]:
+    """The superuser's URL of a server of ours, which ends with the block, and its files with it.
+
+    It listens on a socket file, and with `port` also on loopback, where it asks for passwords.
+    Skips where it cannot be had.
+    """
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
         pytest.skip("no PostgreSQL: install Debian's postgresql or set PHASEFRONT_TEST_POSTGRES")
@@ -76,13 +88,15 @@ def borrowed_postgres() -> Iterator[str]:
     if user is not None:
         shutil.chown(home, user)
     data, tools = str(home / "data"), folders[-1]
+    asks = ("--auth-local=trust", "--auth-host=scram-sha-256")
+    where = ["-h", ""] if port is None else ["-h", "127.0.0.1", "-p", str(port)]
     try:
-        _initdb(user, tools / "initdb", "-D", data, "-A", "trust", "-U", "tester", "--no-sync")
-        command = [tools / "postgres", "-D", data, "-k", home, "-c", "fsync=off", "-h", ""]
+        _initdb(user, tools / "initdb", "-D", data, *asks, "-U", "tester", "--no-sync")
+        command = [tools / "postgres", "-D", data, "-k", home, "-c", "fsync=off", *where]
         with (home / "log").open("w") as log:
             server = subprocess.Popen(command, user=user, cwd="/", stdout=log, stderr=log)
         try:
-            yield _once_it_answers(f"postgresql://tester@/postgres?host={home}")
+            yield _once_it_answers(f"postgresql://tester@/postgres?host={home}&port={port or 5432}")
         finally:
             server.send_signal(signal.SIGQUIT)
             server.wait(timeout=30)
