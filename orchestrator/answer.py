@@ -38,7 +38,7 @@ class TrialRow:
     """One trial of a sweep as a row: where it stands, how it ended, what it measured.
 
     `outcome` is None for a gap. `success` is None for a gap and derived from the stored measure
-    otherwise.
+    otherwise. `curves` are measures as they were logged while learning: ((step, value), …) by name.
     """
 
     key: str
@@ -55,6 +55,7 @@ class TrialRow:
     cached: bool
     reasons: tuple[str, ...] = ()
     tuned: Mapping[str, Any] = field(default_factory=dict)
+    curves: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
 
 class Curve(Protocol):

@@ -1,5 +1,8 @@
 """An answer as files: what MLflow keeps of it, and what people ask for by name."""
 
+import json
+import time
+
 from orchestrator.answer import Answer
 from orchestrator.errors import RequestError
 
@@ -16,20 +19,27 @@ def metrics_of(found: Answer) -> dict[str, float]:
 
 def artifacts_of(found: Answer) -> dict[str, bytes]:
     """The page, the pictures and the table of trials, by relative path."""
-    from orchestrator.report import figures, page
+    from orchestrator.report import figures
 
-    artifacts = {"report.html": page(found).encode(), **figures(found)}
+    artifacts = {"report.html": _page(found).encode(), **figures(found)}
     artifacts["trials.parquet"] = table_bytes(found, ".parquet")
     return artifacts
 
 
 def report_bytes(found: Answer, suffix: str) -> bytes:
     """The page (.html) or its headline picture (.png). Raises `RequestError` for other suffixes."""
-    from orchestrator.report import headline, page
+    from orchestrator.report import headline
 
     if suffix not in (".html", ".png"):
         raise RequestError(f"cannot write {suffix!r}: the suffix says the format, .html or .png")
-    return headline(found) if suffix == ".png" else page(found).encode()
+    return headline(found) if suffix == ".png" else _page(found).encode()
+
+
+def _page(found: Answer) -> str:
+    from orchestrator.report import page
+    from orchestrator.tracking.rows import versions
+
+    return page(found, made=time.time(), versions=json.loads(versions()))
 
 
 def table_bytes(found: Answer, suffix: str) -> bytes:
