@@ -17,7 +17,7 @@ from orchestrator.inference.best import best
 from orchestrator.inference.psychometric import fit
 from orchestrator.inference.threshold import Asked, Tally, Threshold
 
-MOST_LOOKS = 12
+MOST_LOOKS = 9
 """Rounds that are looked at; chosen by hand."""
 MOST_FITS = 96
 """Fits of one arm: one per setting and look. Chosen by hand, for seconds."""
@@ -40,7 +40,7 @@ Counts = dict[str, dict[tuple[int, int, int], list[int]]]
 
 
 def narrowing(answer: Answer, arm: int, most: int = MOST_LOOKS) -> list[Look]:
-    """Looks at one arm, earliest first, the last one at everything.
+    """Looks at one arm, earliest first, the last one at everything, which is the answer itself.
 
     Empty where all trials came in one round, or where there are too many thresholds or settings to
     judge them again in seconds. `trials` count those of all settings, gaps left out.
@@ -60,7 +60,11 @@ def narrowing(answer: Answer, arm: int, most: int = MOST_LOOKS) -> list[Look]:
         _count(rows, counts)
         spent.update((row.point.d, row.point.k) for row in rows if row.outcome is not None)
         if number in rounds:
-            looks.append(_look(answer, arm, number, counts, spent))
+            at_end = number == own[-1].round
+            known = tuple(one.threshold for one in found)
+            known = known if at_end else _thresholds(answer, arm, counts)
+            trials = tuple(spent[one.asked.d, one.asked.k] for one in found)
+            looks.append(Look(number, known, trials))
     return looks
 
 
@@ -88,19 +92,20 @@ def _count(rows: Sequence[TrialRow], counts: Counts) -> None:
         count[2] += row.success is None
 
 
-def _look(
-    answer: Answer, arm: int, number: int, counts: Counts, spent: Counter[tuple[int, int]]
-) -> Look:
+def _thresholds(answer: Answer, arm: int, counts: Counts) -> tuple[Threshold, ...]:
     found = answer.arms[arm].thresholds
-    asked = tuple(one.asked for one in found)
-    confidence = found[0].threshold.confidence
     tolerance = answer.search.tolerance if answer.search else 0.05
-    each = [
+    settings = [
         tuple(Tally(*at, *count) for at, count in sorted(counts[setting].items()))
         for setting in sorted(counts)
     ]
-    thresholds = _judged(asked, tuple(each), answer.arms[arm].level, confidence, tolerance)
-    return Look(number, thresholds, tuple(spent[one.d, one.k] for one in asked))
+    return _judged(
+        tuple(one.asked for one in found),
+        tuple(settings),
+        answer.arms[arm].level,
+        found[0].threshold.confidence,
+        tolerance,
+    )
 
 
 @lru_cache(maxsize=256)

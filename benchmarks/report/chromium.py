@@ -37,6 +37,23 @@ new PerformanceObserver((list) => {
 """
 
 
+SCROLL = """
+(async () => {
+  const took = [0];
+  for (const one of document.querySelectorAll(".graph")) {
+    const began = performance.now();
+    one.scrollIntoView({block: "center"});
+    while (!one.matches(".js-plotly-plot") && one.closest(".live"))
+      await new Promise((told) => setTimeout(told, 10));
+    took.push(performance.now() - began);
+  }
+  scrollTo(0, 0);
+  return Math.max(...took);
+})()
+"""
+"""Scrolls to every graph of a report and returns the longest wait for one to be drawn, in ms."""
+
+
 class BrowserError(RuntimeError):
     """The browser ended, or refused a command, or a page raised; the message says which."""
 

@@ -1,8 +1,11 @@
 """The pictures of the page: which there are, in which order, and the words beneath them."""
 
 import base64
+import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from PIL import Image
 
 from orchestrator.answer import Answer
 from orchestrator.report.pictures import pictures
@@ -57,6 +60,12 @@ SETTINGS = (
     "Each line is one setting at one d and k, from its values to its n*. Colours say how much more "
     "it needs than the best setting there; the orange ones were chosen."
 )
+
+
+MOST_SVG = 120_000
+"""Bytes of a picture's shapes beyond which its pixels may be fewer. Chosen by hand."""
+DPI = 150
+"""Of pixels in the page, where pictures stand in for graphs and are printed. Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +137,23 @@ def _evidence(answer: Answer, svg: dict[str, str]) -> Iterable[Panel | None]:
 
 
 def _printed(answer: Answer) -> dict[str, str]:
-    """Every picture as an SVG in a data address."""
+    """Every picture in a data address: as SVG, or as PNG where its shapes take more room."""
     addresses = {}
     for name, draw in pictures(answer).items():
         with drawn(answer, draw) as figure:
             if figure is not None:
-                data = base64.b64encode(encoded(figure, "svg", answer, name)).decode("ascii")
-                addresses[name] = f"data:image/svg+xml;base64,{data}"
+                kind, data = "svg+xml", encoded(figure, "svg", answer, name, DPI)
+                if len(data) > MOST_SVG:
+                    pixels = _few_colours(encoded(figure, "png", answer, name, DPI))
+                    kind, data = min((kind, data), ("png", pixels), key=lambda one: len(one[1]))
+                text = base64.b64encode(data).decode("ascii")
+                addresses[name] = f"data:image/{kind};base64,{text}"
     return addresses
+
+
+def _few_colours(png: bytes) -> bytes:
+    """The same picture from a palette of 255 colours, in a third of the bytes."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.convert("RGB").quantize(255).save(file, "PNG", optimize=True)
+    return file.getvalue()

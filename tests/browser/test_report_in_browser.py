@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report.chromium import CHROMIUM, open_page
+from benchmarks.report.chromium import CHROMIUM, SCROLL, open_page
 from benchmarks.report.simulated import simulated
 from orchestrator.report import page
 from tests.report.builders import an_answer
@@ -58,9 +58,9 @@ TOO_FAINT = """
 """
 HEARD = "onmessage = (event) => { window.heard = event.data; }"
 TELL = (
-    "<script>addEventListener('load', () => setInterval(() => parent.postMessage("
+    f"<script>addEventListener('load', () => {SCROLL.strip()}.then(() => parent.postMessage("
     "document.documentElement.dataset.graphs + ' of ' + "
-    "document.querySelectorAll('.graph').length, '*'), 200));</script></body>"
+    "document.querySelectorAll('.graph').length, '*')));</script></body>"
 )
 
 
@@ -101,6 +101,7 @@ def opened(tab, pages):
         tab.size(width)
         scheme(tab, "light")
         tab.go((pages / f"{name}.html").as_uri())
+        tab.ask(SCROLL)
         tab.wait(ALL_DRAWN)
         return tab
 
@@ -211,6 +212,7 @@ def test_a_graph_that_fails_leaves_its_printed_picture_and_the_others(tab, pages
     (tmp_path / "one.html").write_text(broken, encoding="utf-8")
     tab.said.clear()
     tab.go((tmp_path / "one.html").as_uri())
-    tab.wait("document.querySelectorAll('.panel:not(.live)').length === 1")
+    tab.ask(SCROLL)
+    assert tab.ask("document.querySelectorAll('.panel:not(.live)').length") == 1
     tab.wait("Number(document.documentElement.dataset.graphs) === 11")
     assert ["ratios-d" in line for line in tab.said] == [True]

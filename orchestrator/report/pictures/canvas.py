@@ -78,7 +78,7 @@ def drawn(answer: Answer, draw: Callable[[Answer], Figure | None]) -> Iterator[F
         yield draw(answer)
 
 
-def encoded(figure: Figure, suffix: str, answer: Answer, name: str) -> bytes:
+def encoded(figure: Figure, suffix: str, answer: Answer, name: str, dpi: int = 220) -> bytes:
     """The figure as a file's bytes: equal for equal figures, and naming the sweep it came from."""
     title = f"{name} of sweep {answer.sweep} ({answer.name})"
     about: dict[str, dict[str, Any]] = {
@@ -87,7 +87,7 @@ def encoded(figure: Figure, suffix: str, answer: Answer, name: str) -> bytes:
         "svg": {"Title": title, "Date": None, "Creator": None},
     }
     file = io.BytesIO()
-    figure.savefig(file, format=suffix, dpi=220, metadata=about[suffix])
+    figure.savefig(file, format=suffix, dpi=dpi, metadata=about[suffix])
     return file.getvalue()
 
 

@@ -25,10 +25,7 @@ from orchestrator.report.pictures.success_curves import (
     name,
     rate_axis,
 )
-from orchestrator.report.series import FEWEST_FOR_BAR, Collapsed, collapsed, reach, room, shown
-
-MOST_POINTS = 16
-"""Points of one threshold: many thresholds share a panel. Chosen by hand."""
+from orchestrator.report.series import FEWEST_FOR_BAR, Collapsed, collapsed, few, reach, shown
 
 
 def draw(answer: Answer) -> Figure | None:
@@ -58,7 +55,7 @@ def draw(answer: Answer) -> Figure | None:
 
 def known(answer: Answer, arm: ArmAnswer) -> list[Collapsed]:
     """The arm's thresholds that can be drawn, which are those whose n_star is known."""
-    found = [collapsed(one, min(MOST_POINTS, room(answer))) for one in shown(arm)]
+    found = [collapsed(one, few(answer)) for one in shown(arm)]
     return [one for one in found if one is not None]
 
 

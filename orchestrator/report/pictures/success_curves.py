@@ -23,11 +23,11 @@ from orchestrator.report.series import (
     FEWEST_FOR_BAR,
     Rate,
     band,
+    few,
     gaps,
     letters,
     lines,
     pooled,
-    room,
     shown,
 )
 
@@ -42,7 +42,7 @@ def draw(answer: Answer) -> Figure:
     height_in = 2.6 + LEGEND_LINE_IN * math.ceil(most / LEGEND_COLUMNS)
     figure, axes = panels(answer.arms, height_in=height_in)
     for ax, arm in zip(axes, answer.arms, strict=True):
-        _panel(ax, arm, looks(answer, arm), room(answer))
+        _panel(ax, arm, looks(answer, arm), few(answer))
         ax.set_xlabel(words.n_axis([arm]))
     level = words.percent(words.confidence(answer.arms[0])) if answer.arms else ""
     provenance(

@@ -27,24 +27,12 @@ def graph(answer: Answer, along: Letter) -> Graph:
     plane = plane_of(answer, along)
     arms = range(len(answer.arms))
     traces = [trace for index in arms for trace in thresholds(answer, index, plane)]
-    across = [plane.x(one.asked) for arm in answer.arms for one in arm.thresholds] or [1.0]
-    left, right = padded(across, 0.12)
-    if any(len(plane.lines(arm)) > 1 for arm in answer.arms):
-        right *= (right / left) ** 0.15  # room for the names of lines
     low, high = padded([end for trace in traces for end in reach(trace)] or [1.0, 10.0], 0.08)
-    names = [
-        name
-        for index, arm in enumerate(answer.arms)
-        for name in (
-            *unknown(arm, plane, shift=10.0 * (index - (len(arms) - 1) / 2)),
-            *line_names(plane.lines(arm), plane, low, high),
-        )
-    ]
     rests = [trace for index in arms for trace in _residuals(answer, index, plane)]
     layout = {
-        "xaxis": log_axis(plane.across, left, right, thinned([int(x) for x in across])),
+        "xaxis": x_axis(answer, plane),
         "yaxis": log_axis(plane.upward, low, high),
-        "annotations": names,
+        "annotations": names(answer, plane, low, high),
     }
     if rests:
         layout |= _below(layout)
@@ -53,6 +41,28 @@ def graph(answer: Answer, along: Letter) -> Graph:
     return Graph(
         f"law-{along}", "Thresholds and laws", alt, traces + rests, layout, _legend(answer)
     )
+
+
+def x_axis(answer: Answer, plane: Plane) -> Json:
+    """The axis of d or k, with room for the names of lines where there are several."""
+    across = [plane.x(one.asked) for arm in answer.arms for one in arm.thresholds] or [1.0]
+    left, right = padded(across, 0.12)
+    if any(len(plane.lines(arm)) > 1 for arm in answer.arms):
+        right *= (right / left) ** 0.15
+    return log_axis(plane.across, left, right, thinned([int(x) for x in across]))
+
+
+def names(answer: Answer, plane: Plane, low: float, high: float) -> list[Json]:
+    """Names of lines at their ends, and question marks where nothing is known."""
+    middle = (len(answer.arms) - 1) / 2
+    return [
+        name
+        for index, arm in enumerate(answer.arms)
+        for name in (
+            *unknown(arm, plane, shift=10.0 * (index - middle)),
+            *line_names(plane.lines(arm), plane, low, high),
+        )
+    ]
 
 
 def plane_of(answer: Answer, along: Letter) -> Plane:

@@ -3,7 +3,7 @@
 from orchestrator.answer import Answer, Comparison
 from orchestrator.report import words
 from orchestrator.report.marks import look
-from orchestrator.report.pictures.canvas import padded, thinned
+from orchestrator.report.pictures.canvas import padded
 from orchestrator.report.pictures.law import AXIS
 from orchestrator.report.pictures.ratios import pair_name
 from orchestrator.report.screen.graph import (
@@ -16,7 +16,7 @@ from orchestrator.report.screen.graph import (
     log_axis,
     meta,
 )
-from orchestrator.report.screen.law import plane_of, reach, thresholds
+from orchestrator.report.screen.law import names, plane_of, reach, thresholds, x_axis
 from orchestrator.report.series import Letter
 
 
@@ -28,27 +28,25 @@ def graph(answer: Answer, along: Letter) -> Graph | None:
     arms = range(len(answer.arms))
     above = [trace for index in arms for trace in thresholds(answer, index, plane)]
     below = [_ratio(one, index, along) for index, one in enumerate(answer.comparisons)]
-    asked = [getattr(one.asked, along) for arm in answer.arms for one in arm.thresholds]
+    low, high = padded(_ends(above) or [1.0, 10.0], 0.08)
     line = {"width": 1, "color": FAINT}
-    upper = log_axis(plane.upward, *padded(_ends(above) or [1.0, 10.0], 0.08))
+    upper = log_axis(plane.upward, low, high)
     lower = log_axis("ratio of n*", *padded([*_ends(below), 1.0], 0.12))
     layout = {
-        "xaxis": {
-            **log_axis(AXIS[along], *padded([float(one) for one in asked], 0.1), thinned(asked)),
-            "anchor": "y2",
-        },
-        "yaxis": {**upper, "domain": [0.46, 1.0]},
-        "yaxis2": {**lower, "domain": [0.0, 0.36]},
+        "xaxis": {**x_axis(answer, plane), "anchor": "y2"},
+        "yaxis": {**upper, "domain": [0.42, 1.0]},
+        "yaxis2": {**lower, "domain": [0.0, 0.34]},
+        "annotations": names(answer, plane, low, high),
         "shapes": [
             {
                 "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y2", "y0": 1, "y1": 1,
                 "line": line, "layer": "below",
             }
         ],
-        "height": 520,
+        "height": 580,
     }  # fmt: skip
-    names = words.short_names(answer.arms)
-    legend = tuple(Key(names[i], f"arm {i}", look(i).colour, shape=i) for i in arms) + tuple(
+    kinds = words.short_names(answer.arms)
+    legend = tuple(Key(kinds[i], f"arm {i}", look(i).colour, shape=i) for i in arms) + tuple(
         Key(pair_name(answer, one), f"pair {index}", look(index).colour, "dot")
         for index, one in enumerate(answer.comparisons)
     )

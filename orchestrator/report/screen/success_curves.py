@@ -26,6 +26,7 @@ from orchestrator.report.series import (
     Band,
     Rate,
     band,
+    few,
     pooled,
     rates,
     room,
@@ -44,8 +45,8 @@ def graph(answer: Answer, index: int) -> Graph:
     traces: list[Json] = []
     for found in shown(arm):
         look, name = chosen[found.asked], threshold_name(found, both)
-        traces += curve(band(found, 80), look, name)
-        traces.append(points(found, pooled(found, most), look, name))
+        traces += curve(band(found, 60), look, name)
+        traces.append(points(found, pooled(found, few(answer)), look, name))
         if len(found.tallies) <= most:
             traces.append(_single(found, look, name))
     tried = [tally.n for found in arm.thresholds for tally in found.tallies]

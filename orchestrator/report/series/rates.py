@@ -51,9 +51,9 @@ def rates(found: FoundThreshold) -> list[Rate]:
     ]
 
 
-MOST_MARKS = 2_000
+MOST_MARKS = 1_200
 """Marks of one picture beyond which neighbouring n are drawn as one. Chosen by hand: a phone draws
-as many at once, and ten such pictures are 2 MB of page."""
+as many at once, and ten such pictures are 1 MB of page."""
 FEWEST_MARKS = 8
 """Marks that each threshold keeps however many there are: a curve cannot be told from fewer."""
 
@@ -62,6 +62,15 @@ def room(answer: Answer) -> int:
     """Marks that each threshold of a picture may have."""
     thresholds = sum(len(arm.thresholds) for arm in answer.arms)
     return max(FEWEST_MARKS, MOST_MARKS // max(thresholds, 1))
+
+
+MOST_POOLS = 24
+"""Pools of one threshold: several curves share a panel, and every pool has a bar. By hand."""
+
+
+def few(answer: Answer) -> int:
+    """Pools that each threshold of a picture may have."""
+    return min(MOST_POOLS, room(answer))
 
 
 def gathered(found: FoundThreshold, most: int) -> list[Rate]:
@@ -122,7 +131,7 @@ class Band:
     high: Floats
 
 
-def band(found: FoundThreshold, count: int = 160) -> Band | None:
+def band(found: FoundThreshold, count: int = 100) -> Band | None:
     """The fitted curve over the n that were tried; None where nothing was."""
     tried = [tally.n for tally in found.tallies]
     if not tried:
@@ -144,9 +153,9 @@ class Collapsed:
     curve: Band
 
 
-def collapsed(found: FoundThreshold, most: int = MOST_MARKS) -> Collapsed | None:
+def collapsed(found: FoundThreshold, most: int = MOST_POOLS) -> Collapsed | None:
     """None where n_star is not known, or nothing was tried."""
-    n_star, fit = found.threshold.n_star, band(found)
+    n_star, fit = found.threshold.n_star, band(found, 80)
     if n_star is None or fit is None:
         return None
     points = tuple(replace(one, n=one.n / n_star) for one in pooled(found, most))

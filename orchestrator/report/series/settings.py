@@ -111,9 +111,6 @@ def _is_number(value: Any) -> bool:
 
 def _even(low: float, high: float, is_log: bool) -> list[float]:
     steps = [index / (MOST_TICKS - 1) for index in range(MOST_TICKS)]
-    if is_log:
-        # Ends as they are; between them two digits, which read better and lie as near as makes
-        # no difference.
-        inner = [float(f"{low * (high / low) ** step:.2g}") for step in steps[1:-1]]
-        return [low, *inner, high]
-    return [low + step * (high - low) for step in steps]
+    even = [low * (high / low) ** step if is_log else low + step * (high - low) for step in steps]
+    # Ends as they are; between them two digits, which read better.
+    return [low, *(float(f"{one:.2g}") for one in even[1:-1]), high]

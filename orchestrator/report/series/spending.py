@@ -1,10 +1,9 @@
 """Where trials were spent, round by round, and how the intervals shrank for it."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from orchestrator.answer import Answer, FoundThreshold
 from orchestrator.inference.threshold import Threshold
@@ -54,7 +53,7 @@ def _dots(counts: Counter[tuple[int, int]], most: int) -> list[Dot]:
     for bands in (24, 16, 12, 8, 4):
         if len(exact) <= most:
             break
-        exact = _together(counts, max(1, -(-(last + 1) // bands)), 0.5 / bands)
+        exact = _together(counts, max(1, -(-(last + 1) // bands)), 1.5 / bands)
     return exact
 
 
@@ -62,15 +61,15 @@ def _together(counts: Counter[tuple[int, int]], rounds: int, width: float) -> li
     """Dots that share a band of so many `rounds` and of `width` in log n, as one."""
     groups: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for (number, n), trials in counts.items():
-        groups[number // rounds, int(np.log(n) // width)].append((n, trials))
-    return [
-        Dot(
-            float(np.exp(np.average(np.log([n for n, _ in group]), weights=[t for _, t in group]))),
-            band * rounds,
-            sum(trials for _, trials in group),
-        )
-        for (band, _), group in sorted(groups.items())
-    ]
+        groups[number // rounds, int(math.log(n) // width)].append((n, trials))
+    return [_dot(band * rounds, group) for (band, _), group in sorted(groups.items())]
+
+
+def _dot(number: int, group: list[tuple[int, int]]) -> Dot:
+    """Trials as (n, trials) at the mean of their log n."""
+    trials = sum(count for _, count in group)
+    middle = sum(math.log(n) * count for n, count in group) / trials
+    return Dot(math.exp(middle), number, trials)
 
 
 @dataclass(frozen=True)

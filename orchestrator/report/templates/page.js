@@ -136,7 +136,8 @@
     show(place(graph).closest(".panel"), true);
   }
 
-  // What is near the window comes first; the rest, one at a time, whenever the reader is idle.
+  // A graph is drawn when it comes near the window: of a large sweep all of them take seconds, in
+  // which the page would not answer.
   const near = new IntersectionObserver(
     (entries) => {
       for (const entry of entries.filter((one) => one.isIntersecting)) {
@@ -144,15 +145,9 @@
         draw(graphs.find((one) => place(one) === entry.target));
       }
     },
-    { rootMargin: "300px" },
+    { rootMargin: "600px" },
   );
   for (const graph of graphs) near.observe(place(graph));
-  const idle = window.requestIdleCallback || ((task) => setTimeout(task, 50));
-  function next() {
-    const [graph] = waiting;
-    if (graph) draw(graph).then(() => idle(next));
-  }
-  idle(next);
 
   const redraw = () => {
     for (const graph of graphs) if (!waiting.has(graph)) paint(graph);
