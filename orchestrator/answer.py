@@ -4,13 +4,15 @@
 finished sweep can be judged again at another level without training.
 """
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Any, Protocol, TypeVar
 
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
@@ -38,7 +40,7 @@ class TrialRow:
     """One trial of a sweep as a row: where it stands, how it ended, what it measured.
 
     `outcome` is None for a gap. `success` is None for a gap and derived from the stored measure
-    otherwise.
+    otherwise. `curves` are measures as they were logged while learning: ((step, value), …) by name.
     """
 
     key: str
@@ -55,6 +57,7 @@ class TrialRow:
     cached: bool
     reasons: tuple[str, ...] = ()
     tuned: Mapping[str, Any] = field(default_factory=dict)
+    curves: Curves = field(default_factory=dict)
 
 
 class Curve(Protocol):
@@ -291,6 +294,37 @@ def _fit(
 ) -> Posterior:
     """Kept, because a running sweep is looked at often and few of its settings change meanwhile."""
     return fit(asked, tallies, level=level, confidence=confidence, tolerance=tolerance)
+
+
+def nearest(found: Answer, most: int) -> list[str]:
+    """Keys of the answered trials whose n is nearest their threshold, as a ratio; `most` of them.
+
+    Where a threshold is not known, nearest the middle of its range.
+    """
+    middles = {
+        (index, one.asked.d, one.asked.k): one.threshold.n_star
+        or math.sqrt(one.asked.low * one.asked.high)
+        for index, arm in enumerate(found.arms)
+        for one in arm.thresholds
+    }
+
+    def distance(row: TrialRow) -> float:
+        return abs(math.log(row.point.n / middles[_place(row)]))
+
+    asked = [row for row in found.rows if row.outcome is not None and _place(row) in middles]
+    return [row.key for row in heapq.nsmallest(most, asked, distance)]
+
+
+def _place(row: TrialRow) -> tuple[int, int, int]:
+    return row.arm, row.point.d, row.point.k
+
+
+def with_curves(found: Answer, curves: Mapping[str, Curves]) -> Answer:
+    """The same with learning curves, by key, in its rows."""
+    if not curves:
+        return found
+    rows = (replace(row, curves=curves.get(row.key, {})) for row in found.rows)
+    return replace(found, rows=tuple(rows))
 
 
 def thresholds_now(

@@ -1,5 +1,7 @@
 """An answer as files: what MLflow keeps of it, and what people ask for by name."""
 
+import json
+import time
 from collections.abc import Sequence
 
 from orchestrator.answer import Answer
@@ -38,9 +40,7 @@ def note_of(found: Answer) -> str:
 
 def page_of(found: Answer) -> dict[str, bytes]:
     """The page alone, by its path: what is made again and again while a sweep runs."""
-    from orchestrator.report import page
-
-    return {"report.html": page(found).encode()}
+    return {"report.html": _page(found).encode()}
 
 
 def artifacts_of(found: Answer) -> dict[str, bytes]:
@@ -54,11 +54,18 @@ def artifacts_of(found: Answer) -> dict[str, bytes]:
 
 def report_bytes(found: Answer, suffix: str) -> bytes:
     """The page (.html) or its headline picture (.png). Raises `RequestError` for other suffixes."""
-    from orchestrator.report import headline, page
+    from orchestrator.report import headline
 
     if suffix not in (".html", ".png"):
         raise RequestError(f"cannot write {suffix!r}: the suffix says the format, .html or .png")
-    return headline(found) if suffix == ".png" else page(found).encode()
+    return headline(found) if suffix == ".png" else _page(found).encode()
+
+
+def _page(found: Answer) -> str:
+    from orchestrator.report import page
+    from orchestrator.tracking.rows import versions
+
+    return page(found, made=time.time(), versions=json.loads(versions()))
 
 
 def table_bytes(found: Answer, suffix: str) -> bytes:

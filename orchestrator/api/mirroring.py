@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.api.files import artifacts_of, note_of
 from orchestrator.api.places import Place
-from orchestrator.api.reading import find, found_of, reader_of, spec_of
+from orchestrator.api.reading import find, found_of, reader_of, spec_of, with_learning
 from orchestrator.errors import RequestError
 from orchestrator.ports import SweepRecord
 
@@ -75,6 +75,7 @@ def mirror(sweep: str, place: Place | None = None, only_look: bool = False) -> M
         def made_again(record: SweepRecord) -> tuple[Mapping[str, bytes], str]:
             members = reader.members(record.id)
             found = found_of(spec_of(record), record, members, record.status, record.stopped_by)
+            found = with_learning(found, lambda keys: reader.curves(record.id, keys))
             return artifacts_of(found), note_of(found)
 
         after = repair(place.store, place.ledger, record.id, made_again)

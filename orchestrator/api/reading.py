@@ -3,13 +3,14 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.answer import Answer, Heading, TrialRow, answer
+from orchestrator.answer import Answer, Heading, TrialRow, answer, nearest, with_curves
 from orchestrator.api.places import Place
+from orchestrator.domain.curves import Curves
 from orchestrator.domain.plugin import load_source
 from orchestrator.ending import ending
 from orchestrator.errors import (
@@ -39,23 +40,42 @@ from orchestrator.spec import ExperimentSpec, question_of
 
 log = logging.getLogger(__name__)
 
+MOST_WITH_CURVES = 20_000
+"""Trials whose learning curves are loaded, those at the thresholds first: more than pictures show,
+and little to hold."""
+
 
 def open_sweep(sweep: str, place: Place | None = None) -> Answer:
     """What a sweep has found so far, by id, unique prefix of one, or name (its newest sweep).
 
     Raises `UnknownSweep`.
     """
-    record, members = sweep_and_members(sweep, place)
-    return found_of(spec_of(record), record, members, record.status, record.stopped_by)
+    reader, record = _asked_for(sweep, place)
+    found = found_of(
+        spec_of(record), record, reader.members(record.id), record.status, record.stopped_by
+    )
+    return with_learning(found, lambda keys: reader.curves(record.id, keys))
+
+
+def with_learning(
+    found: Answer, curves_of: Callable[[Sequence[str]], Mapping[str, Curves]]
+) -> Answer:
+    """The answer with the learning curves of trials at its thresholds, where learners say any."""
+    return with_curves(found, curves_of(nearest(found, MOST_WITH_CURVES)))
 
 
 def sweep_and_members(sweep: str, place: Place | None = None) -> tuple[SweepRecord, list[Member]]:
     """A sweep's record and its trials. Raises `UnknownSweep`."""
+    reader, record = _asked_for(sweep, place)
+    return record, reader.members(record.id)
+
+
+def _asked_for(sweep: str, place: Place | None) -> tuple[Any, SweepRecord]:
     reader = reader_of(place)
     record = find(reader.sweeps(), sweep)
     if reader.source == "mlflow":
         log.warning("the ledger cannot be reached; this is what MLflow has")
-    return record, reader.members(record.id)
+    return reader, record
 
 
 def sweeps(place: Place | None = None) -> list[SweepRecord]:

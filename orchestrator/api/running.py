@@ -13,7 +13,7 @@ from orchestrator.answer import Answer
 from orchestrator.api.files import artifacts_of, metrics_of, note_of
 from orchestrator.api.places import Machine, Place
 from orchestrator.api.publishing import Publisher, Seldom
-from orchestrator.api.reading import find, found_of, reader_of, spec_of
+from orchestrator.api.reading import find, found_of, reader_of, spec_of, with_learning
 from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.errors import (
     Interrupted,
@@ -139,13 +139,15 @@ def _answer(sweep: Sweep, tracker: Tracker, executor: Executor, record: SweepRec
     stopped_by = sweep.answer()
     executor.close()
     found = found_of(sweep.spec, record, tracker.members(), "finished", stopped_by)
+    found = with_learning(found, tracker.curves)
     tracker.publish(metrics_of(found), artifacts_of(found), note_of(found))
     tracker.finish("finished", stopped_by)
     return found
 
 
 def _so_far(spec: ExperimentSpec, record: SweepRecord, tracker: Tracker) -> Answer:
-    return found_of(spec, record, tracker.members(), "running", None)
+    found = found_of(spec, record, tracker.members(), "running", None)
+    return with_learning(found, tracker.curves)
 
 
 def _let_go(tracker: Tracker) -> None:

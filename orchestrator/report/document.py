@@ -5,13 +5,11 @@ page forbids every request, so that it opens offline, from a mail, or in an arti
 and nothing in it can call home.
 """
 
-import base64
 import importlib.metadata
 import json
 import shlex
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -22,12 +20,7 @@ from orchestrator.answer import Answer
 from orchestrator.ending import ending
 from orchestrator.report import tables, words
 from orchestrator.report.marks import OKABE_ITO, ON_DARK
-from orchestrator.report.pictures import pictures
-from orchestrator.report.pictures.canvas import drawn, encoded
-from orchestrator.report.pictures.phase_diagram import planes
-from orchestrator.report.screen import law, phase_diagram, success_curves, trials_spent
-from orchestrator.report.screen.graph import Graph
-from orchestrator.report.series import FEWEST_FOR_BAR, letters
+from orchestrator.report.panels import panels
 
 STOPPED_BY = {
     "tolerance": "every threshold settled",
@@ -39,45 +32,16 @@ STOPPED_BY = {
 DISTRIBUTIONS = ("phasefront", "torch", "ray", "optuna", "mlflow", "numpy", "scipy")
 
 
-LAW = (
-    "Marks are measured thresholds with their intervals, solid lines the fitted laws, dashed lines "
-    "theory. Hollow marks are not settled, triangles are one-sided bounds, ? is not known. Below: "
-    "how far the thresholds lie from the laws."
-)
-SUCCESS = (
-    "Points are observed success rates, neighbouring n pooled, with Wilson intervals from "
-    f"{FEWEST_FOR_BAR} trials on; faint points are the single n. Curves are the posterior median "
-    "with its band."
-)
-PHASE = (
-    "Dashes are tried cells by success rate, wider with more trials. A triangle is a one-sided "
-    "bound on n*, ? is not known."
-)
-RATIOS = "Thresholds of one arm over another's, with intervals. At 1 both need the same."
-SPENT = (
-    "Each strip is one threshold; dots are trials at one n in one round, larger with more; rounds "
-    "run from top to bottom. The line is n*."
-)
+def page(
+    answer: Answer, *, made: float | None = None, versions: Mapping[str, str] | None = None
+) -> str:
+    """The whole answer as one HTML page.
 
-
-@dataclass(frozen=True)
-class Panel:
-    """A picture of the page: interactive graphs, and the print that stands in for them."""
-
-    title: str
-    caption: str
-    graphs: tuple[Graph, ...]
-    svg: str
-
-    @property
-    def alt(self) -> str:
-        """What the picture shows, in words."""
-        return " ".join(graph.alt for graph in self.graphs)
-
-
-def page(answer: Answer) -> str:
-    """The whole answer as one HTML page."""
-    answer_panels, evidence = _panels(answer)
+    `made`, in seconds since the epoch, is shown while the sweep runs; of a sweep that has ended
+    equal answers give equal pages. `versions` are those of what the answer depends on, a `commit`
+    among them; by default those of the packages here.
+    """
+    answer_panels, evidence = panels(answer)
     graphs = [graph for panel in (*answer_panels, *evidence) for graph in panel.graphs]
     return (
         environment()
@@ -95,7 +59,9 @@ def page(answer: Answer) -> str:
             evidence=evidence,
             graphs=[graph.as_json() for graph in graphs],
             colours=list(zip(OKABE_ITO, ON_DARK, strict=True)),
-            versions=_versions(),
+            versions=[one for one in (versions or _versions()).items() if one[0] != "commit"],
+            commit=(versions or {}).get("commit", ""),
+            made=made,
             file_name=_file_name(answer),
             command=shlex.join(["phasefront", "run", _file_name(answer)]),
             took=None
@@ -136,58 +102,11 @@ def _plotly() -> Markup:
     return Markup(get_plotlyjs().replace("</script", "<\\/script"))
 
 
-def _panels(answer: Answer) -> tuple[list[Panel], list[Panel]]:
-    """The pictures of the answer itself, and those of its evidence."""
-    svg, varying = _printed(answer), letters(answer)
-    first = [
-        Panel(
-            f"Thresholds against {letter}",
-            LAW,
-            (law.graph(answer, letter),),
-            svg["law" if letter == varying[0] else f"law_{letter}"],
-        )
-        for letter in varying
-    ]
-    return first, _evidence(answer, svg)
-
-
-def _evidence(answer: Answer, svg: dict[str, str]) -> list[Panel]:
-    """The pictures that can be drawn, in the order they are read."""
-    arms = range(len(answer.arms))
-    evidence = []
-    if "success_curves" in svg:
-        graphs = [success_curves.graph(answer, index) for index in arms]
-        evidence.append(Panel("Success curves", SUCCESS, tuple(graphs), svg["success_curves"]))
-    for plane in planes(answer):
-        if f"phase_{plane.name}" in svg:
-            graphs = [phase_diagram.graph(answer, index, plane) for index in arms]
-            title = f"Phase diagram: {plane.across} and {plane.upward.split(',')[0]}"
-            evidence.append(Panel(title, PHASE, tuple(graphs), svg[f"phase_{plane.name}"]))
-    ratios = law.ratios(answer, letters(answer)[0])
-    if ratios is not None:
-        evidence.append(Panel("Ratios of thresholds", RATIOS, (ratios,), svg["ratios"]))
-    if "trials_spent" in svg:
-        graphs = [trials_spent.graph(answer, index) for index in arms]
-        evidence.append(Panel("Where trials were spent", SPENT, tuple(graphs), svg["trials_spent"]))
-    return evidence
-
-
-def _printed(answer: Answer) -> dict[str, str]:
-    """Every picture as an SVG in a data address."""
-    addresses = {}
-    for name, draw in pictures(answer).items():
-        with drawn(answer, draw) as figure:
-            if figure is not None:
-                data = base64.b64encode(encoded(figure, "svg", answer, name)).decode("ascii")
-                addresses[name] = f"data:image/svg+xml;base64,{data}"
-    return addresses
-
-
-def _versions(names: Sequence[str] = DISTRIBUTIONS) -> list[tuple[str, str]]:
-    found = []
+def _versions(names: Sequence[str] = DISTRIBUTIONS) -> dict[str, str]:
+    found = {}
     for name in names:
         try:
-            found.append((name, importlib.metadata.version(name)))
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found

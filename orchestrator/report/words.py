@@ -57,6 +57,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace(",", "\u202f").replace("-", "−")
 
 
+def power_of_ten(exponent: int) -> str:
+    """3 as `10³`, −2 as `10⁻²`."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
 def count(value: int, thing: str, things: str | None = None) -> str:
     """`1 gap`, `3 gaps`, `1 234 trials`."""
     return f"{value:,} {thing if value == 1 else things or thing + 's'}".replace(",", "\u202f")

@@ -10,7 +10,7 @@ from PIL import Image
 from orchestrator.report import figures, headline
 from orchestrator.report.marks import MARKERS, OKABE_ITO, ON_DARK, look, shades
 from orchestrator.report.pictures import pictures
-from orchestrator.report.pictures.canvas import drawn, nice_ticks, shortened, thinned
+from orchestrator.report.pictures.canvas import drawn, log_ticks, nice_ticks, shortened, thinned
 from orchestrator.report.pictures.headline_picture import draw as draw_headline
 from orchestrator.report.pictures.threshold_mark import apart
 from tests.report.builders import (
@@ -32,18 +32,27 @@ def files():
 def words_in():
     """All text of a picture, by name, for the two-armed answer."""
     answer = an_answer()
-    return {name: _text(answer, draw) for name, draw in pictures(answer).items()}
+    return texts_of(answer)
+
+
+def texts_of(answer):
+    texts = {name: _text(answer, draw) for name, draw in pictures(answer).items()}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _text(answer, draw):
     with drawn(answer, draw) as figure:
+        if figure is None:
+            return None
         figure.canvas.draw()
         found = [text.get_text() for text in figure.findobj(lambda one: hasattr(one, "get_text"))]
     return "\n".join(found)
 
 
 def test_every_picture_comes_as_png_and_as_pdf(files):
-    names = ("success_curves", "phase_d_n", "law", "ratios", "trials_spent")
+    names = (
+        "success_curves", "collapse", "phase_d_n", "law", "ratios", "trials_spent", "narrowing",
+    )  # fmt: skip
     assert set(files) == {f"figures/{name}.{kind}" for name in names for kind in ("png", "pdf")}
 
 
@@ -85,7 +94,8 @@ def test_every_picture_says_its_sweep_its_criterion_its_trials_and_its_gaps(word
         text = " ".join(text.split())
         for fact in ("3f9a61c0d2b47e18", "test_accuracy > 0.95", "690 trials", "10 gaps"):
             assert fact in text, name
-        assert "training examples" in text or name == "ratios"
+        assert "training examples" in text or name == "narrowing"
+        assert "95 %" in text, name
 
 
 def test_the_law_says_its_exponents_with_intervals_and_its_doubts(words_in):
@@ -115,7 +125,7 @@ def test_a_sweep_without_trials_has_only_what_can_be_drawn():
 @pytest.mark.parametrize("status", ["not_sharp", "not_monotone", "below_range", "above_range"])
 def test_no_finding_stops_a_picture(status):
     answer = a_small_answer(status)
-    texts = {name: _text(answer, draw) for name, draw in pictures(answer).items()}
+    texts = texts_of(answer)
     assert {"success_curves", "phase_d_n", "law", "trials_spent"} == set(texts)
     assert "no law" in texts["law"]
 
@@ -173,6 +183,28 @@ def test_ticks_are_few_and_lie_inside(low, high):
     ticks = nice_ticks(low, high)
     assert len(ticks) <= 7
     assert all(low <= tick <= high for tick in ticks)
+
+
+def test_log_axes_are_labelled_in_powers_with_bare_ticks_between():
+    ticks = log_ticks(3, 3000)
+    assert ticks.labels == ["10¹", "10²", "10³"]
+    assert ticks.at == [10, 100, 1000]
+    assert {3, 9, 20, 900, 3000} <= set(ticks.between)
+    assert len(log_ticks(1e-8, 1e12).at) <= 7
+
+
+def test_an_axis_that_holds_no_two_powers_has_plain_numbers():
+    assert log_ticks(40, 300).labels == ["50", "70", "100", "150", "200", "300"]
+
+
+def test_arms_are_overlaid_above_their_ratio(words_in):
+    for part in ("two_layer over kernel_ridge", "ratio of n*", "n* at 50\u202f% success"):
+        assert part in words_in["ratios"]
+
+
+def test_curves_are_collapsed_on_the_thresholds_that_are_known(words_in):
+    assert "n / n*, n in training examples" in words_in["collapse"]
+    assert "Left out: 2 thresholds not known." in words_in["collapse"].replace("\n", " ")
 
 
 def test_ticks_at_values_leave_out_what_would_touch():

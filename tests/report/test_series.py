@@ -11,13 +11,17 @@ from orchestrator.report.series import (
     POOL_TRIALS,
     POOL_WITHIN,
     band,
+    collapsed,
     fitted,
+    gathered,
     law_curve,
     letters,
     lines,
     mark,
     pooled,
     rates,
+    reach,
+    shown,
     wilson,
 )
 from tests.report.builders import a_found, a_law, an_answer, an_answer_with_k, an_arm
@@ -124,3 +128,29 @@ def test_a_threshold_the_law_did_not_use_has_no_fitted_value():
     arm = an_arm([*used, above], a_law(used, {"d": (1.0, 0.9, 1.1)}))
     assert fitted(arm, above) is None
     assert fitted(an_arm(used, None), used[0]) is None
+
+
+def test_collapsed_curves_pass_the_level_at_one():
+    one = collapsed(a_found(n_star=70.0)[0])
+    assert np.interp(0.0, np.log(one.curve.n), one.curve.median) == pytest.approx(0.5, abs=0.01)
+    low, high = reach([one])
+    assert low < 1 < high
+    assert collapsed(a_found(status="above_range")[0]) is None
+
+
+def test_marks_that_are_too_many_are_drawn_together_and_none_is_lost():
+    found = with_tallies(*((n, n % 3, 3, 1) for n in range(10, 700)))
+    few = gathered(found, 50)
+    assert len(few) == 50
+    assert sum(one.trials for one in few) == sum(one.trials for one in rates(found))
+    assert sum(one.gaps for one in few) == 690
+    assert all(a.n < b.n for a, b in itertools.pairwise(few))
+    assert gathered(found, 5000) == rates(found)
+
+
+def test_a_picture_shows_at_most_two_dozen_thresholds_the_outermost_among_them():
+    founds = [a_found(d, rounds=1)[0] for d in range(10, 110)]
+    drawn = shown(an_arm(founds, None))
+    assert len(drawn) == 24
+    assert (drawn[0], drawn[-1]) == (founds[0], founds[-1])
+    assert shown(an_arm(founds[:5], None)) == founds[:5]

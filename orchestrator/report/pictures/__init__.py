@@ -7,14 +7,18 @@ from matplotlib.figure import Figure
 
 from orchestrator.answer import Answer
 from orchestrator.report.pictures.canvas import drawn, encoded
+from orchestrator.report.pictures.collapse import draw as draw_collapse
 from orchestrator.report.pictures.headline_picture import draw as draw_headline
 from orchestrator.report.pictures.law import draw as draw_law
+from orchestrator.report.pictures.learning_curves import draw as draw_learning_curves
+from orchestrator.report.pictures.narrowing import draw as draw_narrowing
 from orchestrator.report.pictures.phase_diagram import draw as draw_phase
 from orchestrator.report.pictures.phase_diagram import planes
 from orchestrator.report.pictures.ratios import draw as draw_ratios
+from orchestrator.report.pictures.settings import draw as draw_settings
 from orchestrator.report.pictures.success_curves import draw as draw_success_curves
 from orchestrator.report.pictures.trials_spent import draw as draw_trials_spent
-from orchestrator.report.series import letters
+from orchestrator.report.series import learned_measures, letters
 
 __all__ = ["figures", "headline", "pictures"]
 
@@ -22,9 +26,14 @@ Draw = Callable[[Answer], Figure | None]
 
 
 def pictures(answer: Answer) -> dict[str, Draw]:
-    """The pictures that make sense for this answer, by name, in the order they are read."""
+    """The pictures that may make sense for this answer, by name, in the order they are read.
+
+    Those that turn out to have nothing to show draw None.
+    """
     tried = any(found.tallies for arm in answer.arms for found in arm.thresholds)
-    chosen: dict[str, Draw] = {"success_curves": draw_success_curves} if tried else {}
+    chosen: dict[str, Draw] = {}
+    if tried:
+        chosen |= {"success_curves": draw_success_curves, "collapse": draw_collapse}
     for plane in planes(answer) if tried else ():
         chosen[f"phase_{plane.name}"] = partial(draw_phase, plane=plane)
     for letter in letters(answer):
@@ -32,8 +41,12 @@ def pictures(answer: Answer) -> dict[str, Draw]:
         chosen[name] = partial(draw_law, along=letter)
     if answer.comparisons:
         chosen["ratios"] = draw_ratios
+    chosen["settings"] = draw_settings
+    for measure in learned_measures(answer):
+        chosen[f"learning_{measure}"] = partial(draw_learning_curves, measure=measure)
     if tried:
         chosen["trials_spent"] = draw_trials_spent
+        chosen["narrowing"] = draw_narrowing
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""The paper: sizes, fonts, plain log axes, the line of provenance, and files without a clock."""
+"""The paper: sizes, fonts, log axes, the line of provenance, and files without a clock."""
 
 import io
 import math
@@ -6,16 +6,17 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from orchestrator.answer import Answer, ArmAnswer
-from orchestrator.report.words import count
+from orchestrator.report.words import count, power_of_ten
 
 COLUMN_IN = 3.5
 PAGE_IN = 7.1
@@ -48,6 +49,8 @@ SETTINGS: Any = {
     "ytick.labelcolor": INK,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "text.color": INK,
@@ -75,7 +78,7 @@ def drawn(answer: Answer, draw: Callable[[Answer], Figure | None]) -> Iterator[F
         yield draw(answer)
 
 
-def encoded(figure: Figure, suffix: str, answer: Answer, name: str) -> bytes:
+def encoded(figure: Figure, suffix: str, answer: Answer, name: str, dpi: int = 220) -> bytes:
     """The figure as a file's bytes: equal for equal figures, and naming the sweep it came from."""
     title = f"{name} of sweep {answer.sweep} ({answer.name})"
     about: dict[str, dict[str, Any]] = {
@@ -84,7 +87,7 @@ def encoded(figure: Figure, suffix: str, answer: Answer, name: str) -> bytes:
         "svg": {"Title": title, "Date": None, "Creator": None},
     }
     file = io.BytesIO()
-    figure.savefig(file, format=suffix, dpi=220, metadata=about[suffix])
+    figure.savefig(file, format=suffix, dpi=dpi, metadata=about[suffix])
     return file.getvalue()
 
 
@@ -139,18 +142,55 @@ def provenance(figure: Figure, answer: Answer, *notes: str) -> None:
     )
 
 
-def plain_log(axis: Axis, ticks: Sequence[float] | None = None, most: int = 7) -> None:
-    """A log axis whose labels are plain numbers: 10, 20, 50, not powers of ten."""
+def log_scale(axis: Axis, values: Sequence[float] | None = None, most: int = 7) -> None:
+    """A log axis labelled in powers of ten, or with the `values` themselves where given."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
     low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(FixedLocator(list(ticks) if ticks else nice_ticks(low, high, most)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    ticks = Ticks(list(values), [plain(one) for one in values]) if values else None
+    ticks = ticks or log_ticks(low, high, most)
+    axis.set_major_locator(FixedLocator(ticks.at))
+    axis.set_major_formatter(FixedFormatter(ticks.labels))
+    axis.set_minor_locator(FixedLocator(ticks.between) if ticks.between else NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Ticks of an axis with their labels, and bare ones between them."""
+
+    at: list[float]
+    labels: list[str]
+    between: list[float] = field(default_factory=list)
+
+
+def log_ticks(low: float, high: float, most: int = 7) -> Ticks:
+    """Powers of ten with their multiples as bare ticks; round numbers where fewer than two fit."""
+    low, high = max(low, 1e-12), max(high, 2e-12)
+    exponents = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+    if len(exponents) < 2:
+        at = nice_ticks(low, high, most)
+        return Ticks(at, [plain(one) for one in at])
+    chosen = exponents[:: math.ceil(len(exponents) / most)]
+    labels = [power_of_ten(one) for one in chosen]
+    decades = range(exponents[0] - 1, exponents[-1] + 1) if chosen == exponents else ()
+    between = [step * 10.0**one for one in decades for step in range(2, 10)]
+    return Ticks(
+        [10.0**one for one in chosen], labels, [one for one in between if low <= one <= high]
+    )
 
 
 def plain(value: float) -> str:
     """A tick's label: 10, 1 500, 0.25."""
     return f"{value:,.12g}".replace(",", "\u202f").replace("-", "−")
+
+
+def is_dense(marks: int) -> bool:
+    """Whether so many marks are smaller as pixels, in PDF and SVG, than as shapes."""
+    return marks > MOST_SHAPES
+
+
+MOST_SHAPES = 400
+"""Marks drawn as shapes: about 100 bytes each (measured), beside some 40 kB for pixels."""
 
 
 def thinned(values: Sequence[int], most: int = 9) -> list[float]:

@@ -15,8 +15,8 @@ from orchestrator.report.pictures.canvas import (
     FAINT,
     INK,
     legend_in,
+    log_scale,
     padded,
-    plain_log,
     provenance,
     shortened,
     thinned,
@@ -102,8 +102,8 @@ def _axes(ax: Axes, answer: Answer, along: Letter) -> None:
     if across:
         ax.set_xlim(*padded(across, 0.1))
     ax.set_ylim(*padded(upward or [1.0, 10.0], 0.07))
-    plain_log(ax.xaxis, thinned(across) if across else None)
-    plain_log(ax.yaxis)
+    log_scale(ax.xaxis, thinned(across) if across else None)
+    log_scale(ax.yaxis)
 
 
 def _handles(answer: Answer) -> list[Line2D]:

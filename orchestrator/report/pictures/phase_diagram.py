@@ -15,9 +15,10 @@ from orchestrator.report import words
 from orchestrator.report.marks import THEORY_DASH
 from orchestrator.report.pictures.canvas import (
     INK,
+    is_dense,
+    log_scale,
     padded,
     panels,
-    plain_log,
     provenance,
     thinned,
 )
@@ -25,10 +26,11 @@ from orchestrator.report.pictures.threshold_mark import Name, draw_mark, name_li
 from orchestrator.report.series import (
     Letter,
     Line,
+    gathered,
     letters,
     lines,
     mark,
-    rates,
+    room,
     theory_name,
     theory_points,
 )
@@ -56,18 +58,24 @@ class Plane:
 
 
 def planes(answer: Answer) -> list[Plane]:
-    """(d, n); (k, n) where k varies; and (k/d, n/d) where both do."""
+    """(d, n) and (k, n) where d and k vary; (k/d, n/d) where several d share a k/d."""
     varying, n = letters(answer), words.n_axis(answer.arms)
     chosen = []
     if "d" in varying:
         chosen.append(Plane("d_n", "d", "dimension d", n, lambda a: a.d, lambda a: 1.0))
     if "k" in varying:
         chosen.append(Plane("k_n", "k", "complexity k", n, lambda a: a.k, lambda a: 1.0))
-    if len(varying) == 2:
+    if len(varying) == 2 and _is_proportional(answer):
         chosen.append(
             Plane("kd_nd", "k", "k / d", "n / d", lambda a: a.k / a.d, lambda a: float(a.d), False)
         )
     return chosen
+
+
+def _is_proportional(answer: Answer) -> bool:
+    """Whether thresholds of different d would meet on the axis k/d."""
+    asked = {(one.asked.d, one.asked.k) for arm in answer.arms for one in arm.thresholds}
+    return len({round(k / d, 4) for d, k in asked}) < len(asked)
 
 
 def draw(answer: Answer, plane: Plane) -> Figure:
@@ -76,7 +84,7 @@ def draw(answer: Answer, plane: Plane) -> Figure:
     seen: PathCollection | None = None
     names: list[tuple[Axes, list[Name]]] = []
     for ax, arm in zip(axes, answer.arms, strict=True):
-        cells, here = _panel(ax, arm, plane)
+        cells, here = _panel(ax, arm, plane, room(answer))
         seen, names = cells or seen, [*names, (ax, here)]
         ax.set_xlabel(plane.across)
         ax.set_ylabel(plane.upward)
@@ -122,8 +130,8 @@ def _axes(axes: Sequence[Axes], answer: Answer, plane: Plane) -> None:
             ax.set_xlim(*padded(across, 0.12))
         ax.set_ylim(*padded(upward or [1.0, 10.0], 0.05))
         whole = thinned([int(one) for one in across]) if plane.whole and across else None
-        plain_log(ax.xaxis, whole)
-        plain_log(ax.yaxis)
+        log_scale(ax.xaxis, whole)
+        log_scale(ax.yaxis)
 
 
 def _heights(found: FoundThreshold, plane: Plane) -> list[float]:
@@ -136,8 +144,10 @@ def _heights(found: FoundThreshold, plane: Plane) -> list[float]:
     return [tally.n / scale for tally in found.tallies] + [one for one in drawn if one]
 
 
-def _panel(ax: Axes, arm: ArmAnswer, plane: Plane) -> tuple[PathCollection | None, list[Name]]:
-    seen, names = _cells(ax, arm, plane), []
+def _panel(
+    ax: Axes, arm: ArmAnswer, plane: Plane, most: int
+) -> tuple[PathCollection | None, list[Name]]:
+    seen, names = _cells(ax, arm, plane, most), []
     several = len(plane.lines(arm)) > 1
     for line in plane.lines(arm):
         names += _threshold_line(ax, line, plane, several)
@@ -146,11 +156,11 @@ def _panel(ax: Axes, arm: ArmAnswer, plane: Plane) -> tuple[PathCollection | Non
     return seen, names
 
 
-def _cells(ax: Axes, arm: ArmAnswer, plane: Plane) -> PathCollection | None:
+def _cells(ax: Axes, arm: ArmAnswer, plane: Plane, most: int) -> PathCollection | None:
     cells = [
         (plane.x(found.asked), one.n / plane.divisor(found.asked), one.rate, one.trials)
         for found in arm.thresholds
-        for one in rates(found)
+        for one in gathered(found, most)
     ]
     if not cells:
         return None
@@ -167,6 +177,7 @@ def _cells(ax: Axes, arm: ArmAnswer, plane: Plane) -> PathCollection | None:
         marker="_",
         linewidths=1.5,
         zorder=3,
+        rasterized=is_dense(len(cells)),
     )
 
 

@@ -1,6 +1,6 @@
 """Where trials were spent: for each threshold, which n were tried in which round."""
 
-from collections import Counter
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -14,92 +14,72 @@ from orchestrator.report.pictures.canvas import (
     FAINT,
     GRID,
     INK,
+    is_dense,
+    log_scale,
     padded,
     panels,
-    plain_log,
     provenance,
 )
-from orchestrator.report.series import mark
-
-Spent = dict[tuple[int, int, int, int], Counter[int]]
-"""Trials by (arm, d, k, n), counted by round."""
+from orchestrator.report.pictures.success_curves import MOST_WEIGHED, left_out
+from orchestrator.report.series import Cell, Dot, last_round, mark, shown, spent
 
 
 def draw(answer: Answer) -> Figure:
     """One panel per arm, one strip per threshold; within a strip rounds run from top to bottom."""
-    tallest = max((len(arm.thresholds) for arm in answer.arms), default=1)
+    tallest = max((len(shown(arm)) for arm in answer.arms), default=1)
     figure, axes = panels(answer.arms, height_in=0.8 + 0.32 * tallest)
-    spent = by_round(answer)
-    rounds = 1 + max((number for counts in spent.values() for number in counts), default=0)
-    colours = [one.light for one in shades(rounds, "plasma")]
+    rounds = 1 + last_round(answer)
+    colours = [one.light for one in shades(min(rounds, 256), "plasma")]
     for index, (ax, arm) in enumerate(zip(axes, answer.arms, strict=True)):
-        _panel(ax, arm, index, spent, colours)
+        _panel(ax, arm, spent(answer, index), rounds, colours)
         ax.set_xlabel(words.n_axis([arm]))
     if rounds > 1:
         _round_bar(figure, axes, colours)
+    level = words.percent(words.confidence(answer.arms[0])) if answer.arms else ""
     provenance(
         figure,
         answer,
         "Dots: trials at one n in one round, larger with more; later rounds lie lower in a strip. "
-        "Bars: n* with its interval. Right: trials, and gaps where there are any.",
+        f"Bars: n* with its {level} interval. Right: trials, and gaps where there are any.",
+        *left_out(answer),
     )
     return figure
 
 
-def by_round(answer: Answer) -> Spent:
-    """Trials from the rows; without rows from the tallies, as one round."""
-    spent: Spent = {}
-    for row in answer.rows:
-        at = (row.arm, row.point.d, row.point.k, row.point.n)
-        spent.setdefault(at, Counter())[row.round] += 1
-    if spent:
-        return spent
-    return {
-        (index, tally.d, tally.k, tally.n): Counter({0: tally.trials + tally.gaps})
-        for index, arm in enumerate(answer.arms)
-        for found in arm.thresholds
-        for tally in found.tallies
-    }
-
-
-def _panel(ax: Axes, arm: ArmAnswer, index: int, spent: Spent, colours: list[str]) -> None:
-    tried = [n for (one, *_, n) in spent if one == index]
+def _panel(
+    ax: Axes, arm: ArmAnswer, dots: Mapping[Cell, list[Dot]], rounds: int, colours: list[str]
+) -> None:
+    drawn = shown(arm)
     both = len({found.asked.k for found in arm.thresholds}) > 1
-    for row, found in enumerate(arm.thresholds):
+    for row, found in enumerate(drawn):
         if row % 2 == 0:
             ax.axhspan(row - 0.5, row + 0.5, color="#f5f6f8", lw=0, zorder=0)
-        _strip(ax, index, row, found, spent, colours)
-    names = [
-        f"d {f.asked.d}, k {f.asked.k}" if both else f"d = {f.asked.d}" for f in arm.thresholds
-    ]
+        _strip(ax, row, found, dots.get((found.asked.d, found.asked.k), []), rounds, colours)
+    names = [f"d {f.asked.d}, k {f.asked.k}" if both else f"d = {f.asked.d}" for f in drawn]
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x", color=GRID)
+    tried = [dot.n for own in dots.values() for dot in own]
     if tried:
         ax.set_xlim(*padded(tried, 0.06))
-    plain_log(ax.xaxis)
+    log_scale(ax.xaxis)
 
 
 def _strip(
-    ax: Axes, index: int, row: int, found: FoundThreshold, spent: Spent, colours: list[str]
+    ax: Axes, row: int, found: FoundThreshold, dots: list[Dot], rounds: int, colours: list[str]
 ) -> None:
-    asked = found.asked
-    dots = [
-        (n, number, trials)
-        for (arm, d, k, n), rounds in spent.items()
-        if (arm, d, k) == (index, asked.d, asked.k)
-        for number, trials in rounds.items()
-    ]
+    share = [dot.round / max(rounds - 1, 1) for dot in dots]
     ax.scatter(
-        [n for n, *_ in dots],
-        [row + 0.36 * (2 * number / max(len(colours) - 1, 1) - 1) for _, number, _ in dots],
-        s=[5 + 3.2 * trials for *_, trials in dots],
-        c=[colours[number] for _, number, _ in dots],
+        [dot.n for dot in dots],
+        [row + 0.36 * (2 * at - 1) for at in share],
+        s=[5 + 3.2 * min(dot.trials, MOST_WEIGHED) for dot in dots],
+        c=[colours[round(at * (len(colours) - 1))] for at in share],
         alpha=0.85,
         lw=0,
         zorder=3,
+        rasterized=is_dense(8 * len(dots)),  # several strips share a panel
     )
     one = mark(found)
     if one.low is not None and one.high is not None:

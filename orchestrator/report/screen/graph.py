@@ -9,7 +9,7 @@ from typing import Any, Literal
 from orchestrator.answer import ArmAnswer, FoundThreshold
 from orchestrator.report import words
 from orchestrator.report.marks import Colour
-from orchestrator.report.pictures.canvas import nice_ticks, plain
+from orchestrator.report.pictures.canvas import Ticks, log_ticks, plain
 from orchestrator.report.pictures.phase_diagram import Plane
 from orchestrator.report.pictures.threshold_mark import apart
 from orchestrator.report.series import Line, Mark, mark
@@ -77,15 +77,19 @@ def meta(colour: Colour) -> Json:
     return {"light": colour.light, "dark": colour.dark}
 
 
-def log_axis(title: str, low: float, high: float, ticks: list[float] | None = None) -> Json:
-    """A log axis from `low` to `high` with plain numbers at round values, or at `ticks`."""
-    at = ticks or nice_ticks(low, high, 7)
+def log_axis(title: str, low: float, high: float, values: list[float] | None = None) -> Json:
+    """A log axis from `low` to `high`, labelled in powers of ten or with the `values` given."""
+    ticks = log_ticks(low, high)
+    if values:
+        ticks = Ticks(values, [plain(one) for one in values])
+    minor = {"tickvals": ticks.between, "ticks": "outside", "ticklen": 3, "tickcolor": FAINT}
     return {
         "title": {"text": escape(title)},
         "type": "log",
         "range": [math.log10(low), math.log10(high)],
-        "tickvals": at,
-        "ticktext": [plain(one) for one in at],
+        "tickvals": ticks.at,
+        "ticktext": ticks.labels,
+        **({"minor": minor} if ticks.between else {}),
     }
 
 
@@ -145,10 +149,16 @@ def _symbol(one: Mark, symbol: str) -> str:
     return bound or (symbol if one.settled else f"{symbol}-open")
 
 
+def short(value: float | None) -> float | None:
+    """To four digits: what a screen can show, in half the bytes."""
+    return None if value is None else float(f"{value:.4g}")
+
+
 def error_bars(ups: Sequence[float | None], downs: Sequence[float | None]) -> Json:
     """Bars without caps, since the caps of short bars would hide the mark between them."""
     return {
-        "type": "data", "symmetric": False, "array": list(ups), "arrayminus": list(downs),
+        "type": "data", "symmetric": False, "array": [short(one) for one in ups],
+        "arrayminus": [short(one) for one in downs],
         "width": 0, "thickness": 1.6,
     }  # fmt: skip
 

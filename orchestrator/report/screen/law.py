@@ -1,14 +1,12 @@
-"""The law and the ratios of arms on the screen."""
+"""The law on the screen."""
 
-from orchestrator.answer import Answer, Comparison
+from orchestrator.answer import Answer
 from orchestrator.report import words
 from orchestrator.report.marks import Colour, look
 from orchestrator.report.pictures.canvas import padded, thinned
 from orchestrator.report.pictures.law import AXIS, legend_words, less_one
 from orchestrator.report.pictures.phase_diagram import Plane
-from orchestrator.report.pictures.ratios import pair_name
 from orchestrator.report.screen.graph import (
-    FAINT,
     SYMBOLS,
     Graph,
     Json,
@@ -26,30 +24,15 @@ from orchestrator.report.series import Letter, fitted, law_curve, mark, theory_n
 
 def graph(answer: Answer, along: Letter) -> Graph:
     """Thresholds of all arms against d or k with intervals, fitted laws and theory."""
-    plane = Plane(
-        "law", along, AXIS[along], words.n_star_axis(answer.arms),
-        lambda asked: float(getattr(asked, along)), lambda asked: 1.0,
-    )  # fmt: skip
+    plane = plane_of(answer, along)
     arms = range(len(answer.arms))
-    traces = [trace for index in arms for trace in _arm(answer, index, plane)]
-    across = [plane.x(one.asked) for arm in answer.arms for one in arm.thresholds] or [1.0]
-    left, right = padded(across, 0.12)
-    if any(len(plane.lines(arm)) > 1 for arm in answer.arms):
-        right *= (right / left) ** 0.15  # room for the names of lines
-    low, high = padded([end for trace in traces for end in _reach(trace)] or [1.0, 10.0], 0.08)
-    names = [
-        name
-        for index, arm in enumerate(answer.arms)
-        for name in (
-            *unknown(arm, plane, shift=10.0 * (index - (len(arms) - 1) / 2)),
-            *line_names(plane.lines(arm), plane, low, high),
-        )
-    ]
+    traces = [trace for index in arms for trace in thresholds(answer, index, plane)]
+    low, high = padded([end for trace in traces for end in reach(trace)] or [1.0, 10.0], 0.08)
     rests = [trace for index in arms for trace in _residuals(answer, index, plane)]
     layout = {
-        "xaxis": log_axis(plane.across, left, right, thinned([int(x) for x in across])),
+        "xaxis": x_axis(answer, plane),
         "yaxis": log_axis(plane.upward, low, high),
-        "annotations": names,
+        "annotations": names(answer, plane, low, high),
     }
     if rests:
         layout |= _below(layout)
@@ -60,7 +43,38 @@ def graph(answer: Answer, along: Letter) -> Graph:
     )
 
 
-def _reach(trace: Json) -> list[float]:
+def x_axis(answer: Answer, plane: Plane) -> Json:
+    """The axis of d or k, with room for the names of lines where there are several."""
+    across = [plane.x(one.asked) for arm in answer.arms for one in arm.thresholds] or [1.0]
+    left, right = padded(across, 0.12)
+    if any(len(plane.lines(arm)) > 1 for arm in answer.arms):
+        right *= (right / left) ** 0.15
+    return log_axis(plane.across, left, right, thinned([int(x) for x in across]))
+
+
+def names(answer: Answer, plane: Plane, low: float, high: float) -> list[Json]:
+    """Names of lines at their ends, and question marks where nothing is known."""
+    middle = (len(answer.arms) - 1) / 2
+    return [
+        name
+        for index, arm in enumerate(answer.arms)
+        for name in (
+            *unknown(arm, plane, shift=10.0 * (index - middle)),
+            *line_names(plane.lines(arm), plane, low, high),
+        )
+    ]
+
+
+def plane_of(answer: Answer, along: Letter) -> Plane:
+    """Thresholds against one letter."""
+    return Plane(
+        "law", along, AXIS[along], words.n_star_axis(answer.arms),
+        lambda asked: float(getattr(asked, along)), lambda asked: 1.0,
+    )  # fmt: skip
+
+
+def reach(trace: Json) -> list[float]:
+    """The ends of a trace's bars, or its points where it has none."""
     nothing = [None] * len(trace["y"])
     bars = trace.get("error_y", {"array": nothing, "arrayminus": nothing})
     ups = [y + (up or 0.0) for y, up in zip(trace["y"], bars["array"], strict=True)]
@@ -95,7 +109,8 @@ def _legend(answer: Answer) -> tuple[Key, ...]:
 FAINT_PAIR = Colour("#57606a", "#a5adb8")
 
 
-def _arm(answer: Answer, index: int, plane: Plane) -> list[Json]:
+def thresholds(answer: Answer, index: int, plane: Plane) -> list[Json]:
+    """One arm's thresholds with intervals, its law and theory."""
     arm, style = answer.arms[index], look(index)
     name, symbol = words.short_names(answer.arms)[index], SYMBOLS[index % len(SYMBOLS)]
     group = {"legendgroup": f"arm {index}"}
@@ -151,53 +166,3 @@ def _residuals(answer: Answer, index: int, plane: Plane) -> list[Json]:
             "hoverinfo": "text",
         }
     ]
-
-
-def ratios(answer: Answer, along: Letter) -> Graph | None:
-    """How many times more one arm needs than another; None where no ratio is known."""
-    if not any(one.ratios for one in answer.comparisons):
-        return None
-    traces = [_ratio(one, index, along) for index, one in enumerate(answer.comparisons)]
-    across = [x for trace in traces for x in trace["x"]]
-    heights = [value for trace in traces for value in _reach(trace)]
-    line = {"width": 1, "color": FAINT}
-    layout = {
-        "xaxis": log_axis(AXIS[along], *padded(across, 0.1), thinned([int(x) for x in across])),
-        "yaxis": log_axis("ratio of thresholds n*", *padded([*heights, 1.0], 0.08)),
-        "shapes": [
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": line}
-        ],
-    }
-    legend = tuple(
-        Key(pair_name(answer, one), f"pair {index}", look(index).colour, shape=index)
-        for index, one in enumerate(answer.comparisons)
-    )
-    said = "; ".join(
-        f"{key.name}: {', '.join(words.number(y) for y in trace['y'])}"
-        for key, trace in zip(legend, traces, strict=True)
-    )
-    alt = f"Ratio of thresholds against {AXIS[along]}. {said}."
-    return Graph(f"ratios-{along}", "Ratios of thresholds", alt, traces, layout, legend)
-
-
-def _ratio(comparison: Comparison, index: int, along: Letter) -> Json:
-    rows = sorted(comparison.ratios, key=lambda row: (row[1], row[0]))
-    return {
-        "type": "scatter",
-        "mode": "markers" if len({row[1] for row in rows}) > 1 else "lines+markers",
-        "legendgroup": f"pair {index}",
-        "x": [d if along == "d" else k for d, k, *_ in rows],
-        "y": [ratio for *_, ratio, _, _ in rows],
-        "error_y": error_bars(
-            [high - ratio for *_, ratio, _, high in rows],
-            [ratio - low for *_, ratio, low, _ in rows],
-        ),
-        "meta": meta(look(index).colour),
-        "line": {"width": 2},
-        "marker": {"size": 9, "symbol": SYMBOLS[index % len(SYMBOLS)]},
-        "text": [
-            f"d = {d}, k = {k}<br>ratio {words.number(ratio)} ({words.between(low, high)})"
-            for d, k, ratio, low, high in rows
-        ],
-        "hoverinfo": "text",
-    }

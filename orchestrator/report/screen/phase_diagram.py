@@ -1,6 +1,7 @@
 """The phase diagram on the screen."""
 
 from orchestrator.answer import Answer, ArmAnswer
+from orchestrator.report import words
 from orchestrator.report.marks import Colour, scales
 from orchestrator.report.pictures.canvas import padded, thinned
 from orchestrator.report.pictures.phase_diagram import Plane
@@ -15,7 +16,7 @@ from orchestrator.report.screen.graph import (
     theory,
     unknown,
 )
-from orchestrator.report.series import Line, rates, theory_name, theory_points
+from orchestrator.report.series import Line, gathered, room, theory_name, theory_points
 
 INK = Colour("#1b1f24", "#f2f4f7")
 THEORY = Colour("#B0004B", "#FF7FAE")
@@ -24,7 +25,7 @@ THEORY = Colour("#B0004B", "#FF7FAE")
 def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     """Every tried cell of one arm by its success rate, with n_star, its interval, and theory."""
     arm = answer.arms[index]
-    traces = [_cells(arm, plane)]
+    traces = [_cells(arm, plane, room(answer))]
     for line in plane.lines(arm):
         x, y = theory_points(line.thresholds, plane.x, plane.divisor)
         traces.append(_line(line, plane))
@@ -40,7 +41,7 @@ def graph(answer: Answer, index: int, plane: Plane) -> Graph:
     if len(plane.lines(arm)) > 1:
         right *= (right / left) ** 0.15  # room for the names of lines
     layout = {
-        "xaxis": log_axis(plane.across, left, right, ticks=ticks),
+        "xaxis": log_axis(plane.across, left, right, ticks),
         "yaxis": log_axis(plane.upward, low, high),
         "annotations": unknown(arm, plane) + line_names(plane.lines(arm), plane, low, high),
     }
@@ -73,11 +74,11 @@ def _line(line: Line, plane: Plane) -> Json:
     }
 
 
-def _cells(arm: ArmAnswer, plane: Plane) -> Json:
+def _cells(arm: ArmAnswer, plane: Plane, most: int) -> Json:
     cells = [
         (plane.x(found.asked), one.n / plane.divisor(found.asked), found.asked, one)
         for found in arm.thresholds
-        for one in rates(found)
+        for one in gathered(found, most)
     ]
     return {
         "type": "scatter",
@@ -103,7 +104,8 @@ def _cells(arm: ArmAnswer, plane: Plane) -> Json:
             },
         },
         "text": [
-            f"d = {asked.d}, k = {asked.k}, n = {one.n}<br>{one.successes} of {one.trials} succeed"
+            f"d = {asked.d}, k = {asked.k}, n = {words.number(one.n)}<br>"
+            f"{one.successes} of {one.trials} succeed"
             for *_, asked, one in cells
         ],
         "hoverinfo": "text",

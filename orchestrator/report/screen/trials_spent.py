@@ -4,9 +4,9 @@ from orchestrator.answer import Answer
 from orchestrator.report import words
 from orchestrator.report.marks import Colour, scales
 from orchestrator.report.pictures.canvas import padded
-from orchestrator.report.pictures.trials_spent import by_round
-from orchestrator.report.screen.graph import Graph, Json, log_axis, meta, threshold_words
-from orchestrator.report.series import mark
+from orchestrator.report.pictures.success_curves import MOST_WEIGHED
+from orchestrator.report.screen.graph import Graph, Json, log_axis, meta, short, threshold_words
+from orchestrator.report.series import Cell, Dot, last_round, mark, shown, spent
 
 INK = Colour("#1b1f24", "#f2f4f7")
 
@@ -14,18 +14,19 @@ INK = Colour("#1b1f24", "#f2f4f7")
 def graph(answer: Answer, index: int) -> Graph:
     """One strip per threshold of one arm; within a strip rounds run from top to bottom."""
     arm = answer.arms[index]
-    spent = {at: counts for at, counts in by_round(answer).items() if at[0] == index}
-    rounds = 1 + max((one for counts in spent.values() for one in counts), default=0)
-    rows = {(one.asked.d, one.asked.k): row for row, one in enumerate(arm.thresholds)}
+    rounds = 1 + last_round(answer)
+    rows = {(one.asked.d, one.asked.k): row for row, one in enumerate(shown(arm))}
     dots = [
-        (n, row + 0.36 * (2 * number / max(rounds - 1, 1) - 1), number, trials, d, k)
-        for (_, d, k, n), counts in spent.items()
-        if (row := rows.get((d, k))) is not None
-        for number, trials in sorted(counts.items())
+        (dot, row + 0.36 * (2 * dot.round / max(rounds - 1, 1) - 1), cell)
+        for cell, own in spent(answer, index).items()
+        if (row := rows.get(cell)) is not None
+        for dot in own
     ]
     both = len({one.asked.k for one in arm.thresholds}) > 1
     layout = {
-        "xaxis": log_axis(words.n_axis([arm]), *padded([n for n, *_ in dots] or [1, 10], 0.06)),
+        "xaxis": log_axis(
+            words.n_axis([arm]), *padded([dot.n for dot, *_ in dots] or [1, 10], 0.06)
+        ),
         "yaxis": {
             "range": [len(rows) - 0.5, -0.5],
             "tickvals": list(rows.values()),
@@ -40,7 +41,7 @@ def graph(answer: Answer, index: int) -> Graph:
         f"Where {arm.label} spent its trials: "
         + "; ".join(
             f"{words.count(one.threshold.trials, 'trial')} at d = {one.asked.d}, k = {one.asked.k}"
-            for one in arm.thresholds
+            for one in shown(arm)
         )
         + "."
     )
@@ -55,16 +56,16 @@ def _stripe(row: int) -> Json:
     }  # fmt: skip
 
 
-def _dots(dots: list[tuple[int, float, int, int, int, int]], rounds: int) -> Json:
+def _dots(dots: list[tuple[Dot, float, Cell]], rounds: int) -> Json:
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": [n for n, *_ in dots],
-        "y": [height for _, height, *_ in dots],
+        "x": [short(dot.n) for dot, *_ in dots],
+        "y": [short(height) for _, height, _ in dots],
         "meta": {"scale": scales("plasma")},
         "marker": {
-            "size": [4 + 2 * trials**0.5 for *_, trials, _, _ in dots],
-            "color": [number for _, _, number, *_ in dots],
+            "size": [short(4 + 2 * min(dot.trials, MOST_WEIGHED) ** 0.5) for dot, *_ in dots],
+            "color": [dot.round for dot, *_ in dots],
             "cmin": 0,
             "cmax": max(rounds - 1, 1),
             "line": {"width": 0},
@@ -79,8 +80,9 @@ def _dots(dots: list[tuple[int, float, int, int, int, int]], rounds: int) -> Jso
             },
         },
         "text": [
-            f"d = {d}, k = {k}, n = {n}<br>round {number}: {words.count(trials, 'trial')}"
-            for n, _, number, trials, d, k in dots
+            f"d = {d}, k = {k}, n = {words.number(dot.n)}<br>"
+            f"round {dot.round}: {words.count(dot.trials, 'trial')}"
+            for dot, _, (d, k) in dots
         ],
         "hoverinfo": "text",
     }
@@ -94,6 +96,6 @@ def _thresholds(answer: Answer, index: int) -> list[Json]:
             "y": [row - 0.45, row + 0.45], "meta": meta(INK), "line": {"width": 1.5},
             "text": [threshold_words(arm, found)] * 2, "hoverinfo": "text",
         }
-        for row, found in enumerate(arm.thresholds)
+        for row, found in enumerate(shown(arm))
         if (one := mark(found)).value is not None
     ]  # fmt: skip

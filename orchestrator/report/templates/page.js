@@ -73,56 +73,85 @@
   }
 
   const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+  const waiting = new Set(graphs);
+  const place = (graph) => document.getElementById("graph-" + graph.id);
 
-  function draw() {
+  function show(panel, shown) {
+    panel.querySelector(".graphs").hidden = !shown;
+    panel.classList.toggle("live", shown);
+  }
+
+  function paint(graph) {
     const theme = prefersDark.matches ? "dark" : "light";
-    return Promise.all(
-      graphs.map((graph) => {
-        const place = document.getElementById("graph-" + graph.id);
-        // Repainting keeps what the reader has hidden.
-        const hidden = new Set(
-          [...document.querySelectorAll(`.legend [aria-pressed="false"][data-graph="${graph.id}"]`)].map(
-            (button) => button.dataset.group,
-          ),
-        );
-        const data = graph.data.map((trace) => ({
-          ...painted(trace, theme),
-          visible: !hidden.has(trace.legendgroup),
-        }));
-        return Plotly.react(place, data, dressed(graph.layout), config);
-      }),
+    // Repainting keeps what the reader has hidden.
+    const hidden = new Set(
+      [...document.querySelectorAll(`.legend [aria-pressed="false"][data-graph="${graph.id}"]`)].map(
+        (button) => button.dataset.group,
+      ),
     );
+    const data = graph.data.map((trace) => ({
+      ...painted(trace, theme),
+      visible: !hidden.has(trace.legendgroup),
+    }));
+    return Plotly.react(place(graph), data, dressed(graph.layout), config);
   }
 
-  function show(shown) {
-    for (const one of document.querySelectorAll(".graphs")) one.hidden = !shown;
-    document.documentElement.classList.toggle("live", shown);
+  function draw(graph) {
+    if (!waiting.delete(graph)) return Promise.resolve();
+    const done = () => {
+      place(graph).style.minHeight = "";
+      document.documentElement.dataset.first ||= String(performance.now());
+      document.documentElement.dataset.graphs = String(
+        document.querySelectorAll(".panel.live .js-plotly-plot").length,
+      );
+    };
+    const failed = (error) => {
+      show(place(graph).closest(".panel"), false);
+      console.error(`graph ${graph.id} could not be drawn:`, error);
+    };
+    try {
+      return paint(graph).then(done, failed);
+    } catch (error) {
+      return Promise.resolve(failed(error));
+    }
   }
 
-  function toggle(button) {
+  async function toggle(button) {
+    const graph = graphs.find((one) => one.id === button.dataset.graph);
+    await draw(graph);
     const shown = button.getAttribute("aria-pressed") === "false";
     button.setAttribute("aria-pressed", String(shown));
-    const place = document.getElementById("graph-" + button.dataset.graph);
-    const members = place.data.flatMap((trace, index) =>
+    const members = place(graph).data.flatMap((trace, index) =>
       trace.legendgroup === button.dataset.group ? [index] : [],
     );
-    Plotly.restyle(place, { visible: shown }, members);
+    Plotly.restyle(place(graph), { visible: shown }, members);
   }
   for (const button of document.querySelectorAll(".legend button"))
     button.addEventListener("click", () => toggle(button));
 
-  // Plotly measures its box, so boxes must be on the page before they are drawn in.
-  show(true);
-  draw().then(
-    () => {
-      document.documentElement.dataset.graphs = String(graphs.length);
-      const redraw = () => draw();
-      prefersDark.addEventListener("change", redraw);
-      narrow.addEventListener("change", redraw);
+  // Plotly measures its box, so boxes must be on the page before they are drawn in, and as high as
+  // they will be, so that nothing moves under the reader.
+  for (const graph of graphs) {
+    place(graph).style.minHeight = dressed(graph.layout).height + "px";
+    show(place(graph).closest(".panel"), true);
+  }
+
+  // A graph is drawn when it comes near the window: of a large sweep all of them take seconds, in
+  // which the page would not answer.
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries.filter((one) => one.isIntersecting)) {
+        near.unobserve(entry.target);
+        draw(graphs.find((one) => place(one) === entry.target));
+      }
     },
-    (error) => {
-      show(false);
-      console.error("graphs could not be drawn:", error);
-    },
+    { rootMargin: "600px" },
   );
+  for (const graph of graphs) near.observe(place(graph));
+
+  const redraw = () => {
+    for (const graph of graphs) if (!waiting.has(graph)) paint(graph);
+  };
+  prefersDark.addEventListener("change", redraw);
+  narrow.addEventListener("change", redraw);
 })();

@@ -1,116 +1,18 @@
-"""What the pictures draw, as plain numbers: print and screen draw the same series."""
+"""Thresholds as marks, the lines they lie on, laws and theory along those lines."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
-from scipy.stats import binomtest
 
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold
 from orchestrator.inference.threshold import Asked
+from orchestrator.report.series.rates import Floats
 
 Letter = Literal["d", "k"]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Success rate of the answered trials at one n, with its Wilson interval."""
-
-    n: float
-    successes: int
-    trials: int
-    gaps: int
-    rate: float
-    low: float
-    high: float
-
-
-@lru_cache(maxsize=4096)
-def wilson(successes: int, trials: int, confidence: float) -> tuple[float, float]:
-    """Wilson's interval for a success rate; it stays inside [0, 1] and has width at 0 and 1."""
-    found = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return float(found.low), float(found.high)
-
-
-def rates(found: FoundThreshold) -> list[Rate]:
-    """One rate per n that has an answered trial, by n."""
-    level = found.threshold.confidence
-    return [
-        Rate(
-            one.n,
-            one.successes,
-            one.trials,
-            one.gaps,
-            one.successes / one.trials,
-            *wilson(one.successes, one.trials, level),
-        )
-        for one in sorted(found.tallies, key=lambda tally: tally.n)
-        if one.trials
-    ]
-
-
-POOL_WITHIN = 1.15
-"""Widest pool, last n over first. Chosen by hand: narrow beside most transitions (n90/n10 of 1.1 to
-2 in the systems measured), wide enough to gather the trials of a search in its last rounds."""
-POOL_TRIALS = 8
-"""Trials from which a pool is full. Chosen by hand: its 95 % interval is then about 0.6 wide."""
-FEWEST_FOR_BAR = 4
-"""Trials below which an interval says nothing (wider than 0.5 even at a rate of 0 or 1)."""
-
-
-def pooled(found: FoundThreshold) -> list[Rate]:
-    """Rates with neighbouring n pooled for the eye: a search tries many n, a few times each.
-
-    A pool's n is the mean of its log n, weighted by trials. The fit never sees pools.
-    """
-    pools: list[list[Rate]] = []
-    for one in rates(found):
-        full = not pools or sum(member.trials for member in pools[-1]) >= POOL_TRIALS
-        if full or one.n > POOL_WITHIN * pools[-1][0].n:
-            pools.append([])
-        pools[-1].append(one)
-    return [_together(pool, found.threshold.confidence) for pool in pools]
-
-
-def _together(pool: list[Rate], confidence: float) -> Rate:
-    successes, trials = sum(one.successes for one in pool), sum(one.trials for one in pool)
-    n = float(np.exp(np.average(np.log([one.n for one in pool]), weights=[o.trials for o in pool])))
-    ends = wilson(successes, trials, confidence)
-    return Rate(n, successes, trials, sum(one.gaps for one in pool), successes / trials, *ends)
-
-
-def gaps(found: FoundThreshold) -> list[tuple[int, int]]:
-    """(n, trials without an answer) where there are any, by n."""
-    return sorted((tally.n, tally.gaps) for tally in found.tallies if tally.gaps)
-
-
-@dataclass(frozen=True)
-class Band:
-    """A fitted success curve on a grid of n: median with its lower and upper end."""
-
-    n: Floats
-    median: Floats
-    low: Floats
-    high: Floats
-
-
-def band(found: FoundThreshold, count: int = 160) -> Band | None:
-    """The fitted curve over the n that were tried; None where nothing was."""
-    tried = [tally.n for tally in found.tallies]
-    if not tried:
-        return None
-    ends = [*tried, *(found.threshold.n10_n90 or ())]
-    # A lone n still gets a curve: half and twice as much on either side.
-    low, high = (min(ends), max(ends)) if min(ends) < max(ends) else (ends[0] / 2, ends[0] * 2)
-    n = np.geomspace(low, high, count)
-    median, below, above = (np.asarray(one, dtype=float) for one in found.curve(n.tolist()))
-    return Band(n, median, below, above)
 
 
 @dataclass(frozen=True)
@@ -140,6 +42,20 @@ def mark(found: FoundThreshold, divisor: float = 1.0) -> Mark:
     if high is not None:
         return Mark("below", None, None, high, settled)
     return Mark("unknown", None, None, None, settled)
+
+
+MOST_SHOWN = 24
+"""Thresholds of an arm that get a curve or a strip of their own; beyond, eyes and legends fail. By
+hand."""
+
+
+def shown(arm: ArmAnswer) -> list[FoundThreshold]:
+    """The arm's thresholds, or so many of them, evenly spread, as a picture has room for."""
+    count = len(arm.thresholds)
+    if count <= MOST_SHOWN:
+        return list(arm.thresholds)
+    last = MOST_SHOWN - 1
+    return [arm.thresholds[round(step * (count - 1) / last)] for step in range(MOST_SHOWN)]
 
 
 def letters(answer: Answer) -> list[Letter]:
