@@ -96,7 +96,8 @@ class OpenedSweep:
         """A picture of one of `kinds`: a plotly figure, or a matplotlib one.
 
         On a screen some kinds are of a single arm, by its number; in print all arms stand side by
-        side. Raises `RequestError` for a kind or an arm that this sweep does not have.
+        side. Raises `RequestError` for a kind or an arm that this sweep does not have, and where
+        nothing is known yet that could be drawn.
         """
         if kind not in self.kinds:
             known = ", ".join(self.kinds)
@@ -107,9 +108,11 @@ class OpenedSweep:
             raise RequestError(f"library {library!r}: choose plotly or matplotlib")
         from orchestrator.report.screen.figure import on_paper, on_screen
 
-        if library == "matplotlib":
-            return on_paper(self.answer, kind)
-        return on_screen(self.answer, kind, arm)
+        is_printed = library == "matplotlib"
+        found = on_paper(self.answer, kind) if is_printed else on_screen(self.answer, kind, arm)
+        if found is None:
+            raise RequestError(f"{kind}: this sweep has nothing to draw there yet")
+        return found
 
     def __repr__(self) -> str:
         from orchestrator.report.card import plain

@@ -41,7 +41,8 @@ def pictures(answer: Answer) -> dict[str, Draw]:
         chosen[name] = partial(draw_law, along=letter)
     if answer.comparisons:
         chosen["ratios"] = draw_ratios
-    chosen["settings"] = draw_settings
+    if any(found.rivals for arm in answer.arms for found in arm.thresholds):
+        chosen["settings"] = draw_settings
     for measure in learned_measures(answer):
         chosen[f"learning_{measure}"] = partial(draw_learning_curves, measure=measure)
     if tried:

@@ -13,9 +13,19 @@ from orchestrator.answer import Answer
 from orchestrator.report.pictures import pictures
 from orchestrator.report.pictures.canvas import drawn
 from orchestrator.report.pictures.phase_diagram import planes
-from orchestrator.report.screen import law, phase_diagram, success_curves, trials_spent
+from orchestrator.report.screen import (
+    collapse,
+    law,
+    learning_curves,
+    narrowing,
+    phase_diagram,
+    ratios,
+    settings,
+    success_curves,
+    trials_spent,
+)
 from orchestrator.report.screen.graph import Graph, Json
-from orchestrator.report.series import letters
+from orchestrator.report.series import learned_measures, letters
 
 Draw = Callable[[Answer, int], Graph | None]
 """Of an answer and, where each arm has a graph of its own, the arm's number."""
@@ -24,15 +34,17 @@ Draw = Callable[[Answer, int], Graph | None]
 def graphs(answer: Answer) -> dict[str, Draw]:
     """What can be drawn on a screen, by the names of the printed pictures."""
     along = letters(answer)
-    table: dict[str, Draw] = {"success_curves": success_curves.graph}
+    table: dict[str, Draw] = {"success_curves": success_curves.graph, "collapse": collapse.graph}
     for plane in planes(answer):
         table[f"phase_{plane.name}"] = partial(phase_diagram.graph, plane=plane)
     for letter in along:
         name = "law" if letter == along[0] else f"law_{letter}"
         table[name] = partial(_of_all_arms, draw=partial(law.graph, along=letter))
-    table["ratios"] = partial(_of_all_arms, draw=partial(law.ratios, along=along[0]))
-    table["trials_spent"] = trials_spent.graph
-    return table
+    table["ratios"] = partial(_of_all_arms, draw=partial(ratios.graph, along=along[0]))
+    table["settings"] = settings.graph
+    for measure in learned_measures(answer):
+        table[f"learning_{measure}"] = partial(learning_curves.graph, measure=measure)
+    return {**table, "trials_spent": trials_spent.graph, "narrowing": narrowing.graph}
 
 
 def _of_all_arms(answer: Answer, arm: int, draw: Callable[[Answer], Graph | None]) -> Graph | None:
