@@ -14,10 +14,11 @@ from orchestrator.tracking.cell_metrics import (
     success_of,
     trial_figures,
 )
+from orchestrator.tracking.client import RunFound
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.documents import documents
 from orchestrator.tracking.outbox import CellNews
-from orchestrator.tracking.writer import RunFound, Writer
+from orchestrator.tracking.writer import Writer
 
 WORDS = {
     "missing": "not in MLflow",

@@ -26,12 +26,12 @@ from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
 from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabouts
 from orchestrator.tracking import curve_table, names, outbox, queries, rows, writes
+from orchestrator.tracking.client import RunFound, client_of, runs_of
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.probe import probe
 from orchestrator.tracking.schema import builds, cells, gaps, reusable, sweeps, trials
-from orchestrator.tracking.writer import RunFound, client_of, runs_of
 
 _OUTCOMES = {number: Outcome(name) for name, number in names.OUTCOME_NUMBERS.items()}
 

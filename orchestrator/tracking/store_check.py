@@ -16,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from orchestrator.errors import LedgerDamaged, NoLedger, Unreachable
+from orchestrator.tracking.client import client_of, quiet_mlflow
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.probe import ANSWER_S, probe
@@ -27,7 +28,7 @@ from orchestrator.tracking.server import (
     ask,
     credentials_file,
 )
-from orchestrator.tracking.writer import Writer, client_of, quiet_mlflow
+from orchestrator.tracking.writer import Writer
 
 SKEW_S = 30.0
 """From how many seconds on two clocks differ too much. Times in MLflow and in the ledger are those

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.tracking import names
+from orchestrator.tracking.client import client_of, runs_of
 from orchestrator.tracking.places import store_at
-from orchestrator.tracking.writer import client_of, runs_of
 
 Row = sqlite3.Row
 Line = tuple[str, str, int]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.tracking.client import client_of
 from orchestrator.tracking.places import Store, store_at
-from orchestrator.tracking.writer import client_of
 
 
 @pytest.fixture(scope="session")

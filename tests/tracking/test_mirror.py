@@ -12,12 +12,13 @@ import pytest
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.ports import SweepRecord
+from orchestrator.tracking.client import client_of
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.mirror import OutboxMirror
 from orchestrator.tracking.places import Store, ledger_at
 from orchestrator.tracking.teller import Teller
-from orchestrator.tracking.writer import Writer, client_of
+from orchestrator.tracking.writer import Writer
 from tests.tracking.values import a_result, a_sweep, a_trial, some_trials
 
 PLUGIN = ("told_of", "# a plug-in file\n")

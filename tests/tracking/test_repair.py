@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from orchestrator import api
 from orchestrator.cli.app import app
 from orchestrator.errors import RequestError, SweepInUse
+from orchestrator.tracking.client import client_of
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store
-from orchestrator.tracking.writer import client_of
 from tests.tracking.test_mirror import runs
 from tests.tracking.test_rebuild import SPEC, metric_rows, run
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.tracking.cell_metrics import Figure
+from orchestrator.tracking.client import client_of
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.tables import COLUMNS, CellEntry, tables_of
 from orchestrator.tracking.teller import Teller
-from orchestrator.tracking.writer import Writer, client_of
+from orchestrator.tracking.writer import Writer
 from tests.tracking.values import a_result, a_sweep, some_trials
 
 
