@@ -8,6 +8,7 @@ change and delete every sweep: whoever goes on with another's has to.
 """
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
+from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
 ROLE = "member"
 
 
 def main(store: Path, names: Sequence[str]) -> None:
-    """Let every one of `names` in. Raises what MLflow does, as for a name that has an account."""
+    """Let every one of `names` in. Raises `MlflowException`, as for one that has an account."""
+    if wrong := [name for name in names if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII)]:
+        raise MlflowException(f"names are letters, digits and . _ -, not {', '.join(wrong)}")
     os.umask(0o077)
     settings = dotenv_values(store / "server.env")
     os.environ["MLFLOW_TRACKING_USERNAME"] = "admin"
@@ -53,4 +57,7 @@ def member_role(server: Any) -> int:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit("usage: people.py STORE NAME...")
-    main(Path(sys.argv[1]), sys.argv[2:])
+    try:
+        main(Path(sys.argv[1]), sys.argv[2:])
+    except MlflowException as error:
+        sys.exit(error.message)

@@ -99,7 +99,13 @@ class Team:
         lines = (self.store / "server.env").read_text().split()
         found = [line.partition("=")[2] for line in lines if "KEY" in line or "PASSWORD" in line]
         found += [line.rpartition(":")[2] for line in (self.store / "pgpass").read_text().split()]
-        return found + [self.password(file.name) for file in (self.store / "people").iterdir()]
+        return found + [self.password(file.name) for file in self.store.glob("people/*")]
+
+    @property
+    def admin(self) -> str:
+        """The administrator's password."""
+        text = (self.store / "server.env").read_text()
+        return text.partition("MLFLOW_AUTH_ADMIN_PASSWORD=")[2].split()[0]
 
     def password(self, person: str) -> str:
         """What a person was given."""

@@ -200,6 +200,22 @@ def test_secrets_are_in_files_of_their_owner_only_and_in_no_command_or_log(team:
     assert not [secret for secret in team.secrets() if secret in shown]
 
 
+def test_a_person_who_has_an_account_keeps_it(team: Team):
+    password = team.password("alice")
+    script = ROOT / "mlflow_store" / "team" / "people.py"
+    done = subprocess.run(
+        [sys.executable, script, team.store, "alice"],
+        capture_output=True,
+        text=True,
+        env=team.shell,
+    )
+    assert done.returncode == 1
+    assert "already exists" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert team.password("alice") == password
+    assert asked(team, SEARCH, {}, password) == 200
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -421,7 +437,7 @@ def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, 
 
 @pytest.mark.slow
 def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, person: Person):
-    person.is_called("admin", team.secrets()[1])
+    person.is_called("admin", team.admin)
     wide = SPEC.replace("d: 3, n: [3, 6, 9]", "d: [3, 4, 5, 6], n: [3, 5, 7, 9, 11, 13, 15, 17]")
     (person.home / "shared.yaml").write_text(wide)
     counted = "SELECT count(*) FROM metrics WHERE key = 'trial.outcome'"
@@ -432,11 +448,15 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         [sys.executable, "-c", program, "run", "shared.yaml", *words],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    while in_database(team, "mlflow", counted)[0][0] < before + 64:
-        assert driver.poll() is None
-        time.sleep(0.02)
-    backup = team.say("Back up").strip()
-    assert driver.wait(120) == 0
+    try:
+        while in_database(team, "mlflow", counted)[0][0] < before + 64:
+            assert driver.poll() is None
+            time.sleep(0.02)
+        backup = team.say("Back up").strip()
+        assert driver.wait(120) == 0
+    finally:
+        driver.kill()
+        driver.wait()
     answer, trials = person.reads()
     assert len(trials) == 512
 
