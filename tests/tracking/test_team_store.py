@@ -438,8 +438,8 @@ def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, 
 @pytest.mark.slow
 def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, person: Person):
     person.is_called("admin", team.admin)
-    wide = SPEC.replace("d: 3, n: [3, 6, 9]", "d: [3, 4, 5, 6], n: [3, 5, 7, 9, 11, 13, 15, 17]")
-    (person.home / "shared.yaml").write_text(wide)
+    wide = SPEC.replace("d: 3, n: [3, 6, 9]", "d: [20, 30, 40], n: [30, 40, 50, 60, 70, 80, 90]")
+    (person.home / "shared.yaml").write_text(wide.replace("repeats: 16", "repeats: 32"))
     counted = "SELECT count(*) FROM metrics WHERE key = 'trial.outcome'"
     (before,) = in_database(team, "mlflow", counted)[0]
     program = "from orchestrator.cli import main; main()"
@@ -449,7 +449,7 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     try:
-        while in_database(team, "mlflow", counted)[0][0] < before + 64:
+        while in_database(team, "mlflow", counted)[0][0] < before + 32:
             assert driver.poll() is None
             time.sleep(0.02)
         backup = team.say("Back up").strip()
@@ -458,11 +458,11 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         driver.kill()
         driver.wait()
     answer, trials = person.reads()
-    assert len(trials) == 512
+    assert len(trials) == 672
 
     partial = destroyed_and_brought_back(team, backup, person.home / "elsewhere")
     told = [rows for name, (rows, _) in partial.tables.items() if name == "mlflow.public.metrics"]
-    assert 64 <= told[0] // 4 < 512, "the copy is of a sweep half told"
+    assert 32 <= told[0] // 4 < 672, "the copy is of a sweep half told"
     assert person.runs() == 0
     again, retold = person.reads()
     assert again["arms"] == answer["arms"]
@@ -470,7 +470,7 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         key: one[:2] for key, one in trials.items()
     }
     assert person.reads(ledger=person.home / "none.db") == (again, retold), "MLflow's are the same"
-    assert in_database(team, "mlflow", counted) == [(before + 512,)], "each once"
+    assert in_database(team, "mlflow", counted) == [(before + 672,)], "each once"
 
 
 def test_the_compose_file_does_what_the_page_does():
