@@ -4,45 +4,30 @@ Real PostgreSQL, a real MLflow server with accounts, real drivers; everything on
 """
 
 import base64
-import hashlib
-import http.client
-import json
 import os
 import re
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 import yaml
 
-from orchestrator import api
-from orchestrator.answer import as_json
-from orchestrator.cli import main
 from orchestrator.tracking.store_check import check_store
 from tests.tracking.team import NAME, ROOT, Team
-
-SPEC = """\
-# How many random labels fit in three dimensions?
-format: 1
-name: shared
-target: {kind: random_labels}
-learner: {kind: linear_separator}
-axes: {d: 3, n: [3, 6, 9]}
-success: {measure: train_error, above: 0}
-search: {kind: grid}
-repeats: 16
-"""
+from tests.tracking.team_use import (
+    SPEC,
+    Person,
+    asked,
+    copy_of,
+    destroyed_and_brought_back,
+    in_database,
+    through,
+)
 
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 PATHS = [
@@ -75,73 +60,9 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         made.end()
 
 
-class Person:
-    """Somebody at a machine of their own: commands are run there, with what they were given."""
-
-    def __init__(self, team: Team, home: Path, patch: pytest.MonkeyPatch) -> None:
-        self._team, self.home, self._patch = team, home, patch
-        self.place = api.Place(team.url, team.ledger)
-        (home / "shared.yaml").write_text(SPEC)
-        patch.chdir(home)
-        patch.setenv("HOME", str(home))
-        patch.setenv("PGPASSFILE", str(team.store / "pgpass"))
-        patch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)
-        self.is_called(None)
-
-    def is_called(self, name: str | None, password: str = "") -> None:
-        """Requests are signed with this name and this password."""
-        for word, value in (("USERNAME", name), ("PASSWORD", password)):
-            if name is None:
-                self._patch.delenv(f"MLFLOW_TRACKING_{word}", raising=False)
-            else:
-                self._patch.setenv(f"MLFLOW_TRACKING_{word}", value or "")
-
-    def runs(self) -> int:
-        """Run the sweep; the status of the command."""
-        place = ["--store", self.place.store, "--ledger", str(self.place.ledger)]
-        words = ["phasefront", "run", "shared.yaml", "--in-process", *place]
-        self._patch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0)
-
-    def reads(self, ledger: Path | None = None) -> tuple[dict, dict]:
-        """The answer and every trial by key: of the ledger, or of MLflow where there is none."""
-        place = api.Place(self.place.store, str(ledger)) if ledger else self.place
-        record, members = api.sweep_and_members("shared", place)
-        rows = api.rows_of(api.spec_of(record), members)
-        trials = {row.key: (row.outcome, dict(row.measures), row.seconds) for row in rows}
-        return as_json(api.open_sweep("shared", place)), trials
-
-
 @pytest.fixture
 def person(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     return Person(team, tmp_path, monkeypatch)
-
-
-def asked(
-    team: Team, path: str, headers: Mapping[str, str], password: str | None, change: bool = False
-) -> int:
-    """The status of a request; with `change` it asks for something to be made."""
-    body = json.dumps({"name": "intruder"}).encode() if change else None
-    request = urllib.request.Request(team.url + path, body, dict(headers))
-    if change:
-        request.add_header("Content-Type", "application/json")
-    if password is not None:
-        words = base64.b64encode(f"alice:{password}".encode()).decode()
-        request.add_header("Authorization", f"Basic {words}")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
-
-
-def in_database(team: Team, database: str, query: str) -> list[tuple]:
-    url = team.superuser.replace("/postgres?", f"/{database}?")
-    with psycopg.connect(url, autocommit=True) as connection:
-        return connection.execute(query).fetchall()
 
 
 def experiments(team: Team) -> set[str]:
@@ -273,18 +194,6 @@ def test_a_sweep_that_the_store_refuses_ends_at_once_with_one_error_and_writes_n
     assert [file.name for file in person.home.iterdir()] == ["shared.yaml"]
 
 
-def through(port: int, root: Path, path: str, headers: Mapping[str, str], method: str) -> int:
-    """The status of a request to the proxy, which is known by its certificate."""
-    context = ssl.create_default_context(cafile=root)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
-        connection = http.client.HTTPConnection(NAME)
-        connection.sock = context.wrap_socket(plain, server_hostname=NAME)
-        connection.request(method, path, headers=dict(headers))
-        status = connection.getresponse().status
-        connection.close()
-    return status
-
-
 def test_the_proxy_serves_its_name_and_nothing_to_other_sites_pages(team: Team, tmp_path: Path):
     caddy = shutil.which("caddy")
     if caddy is None:
@@ -311,37 +220,6 @@ def test_the_proxy_serves_its_name_and_nothing_to_other_sites_pages(team: Team, 
         "another page changes": 403,
         "another name": 421,
     }
-
-
-@dataclass(frozen=True)
-class Copy:
-    """All that a store holds: rows and their hash by table, hashes of files."""
-
-    tables: dict[str, tuple[int, str]]
-    files: dict[str, str]
-
-
-def copy_of(team: Team) -> Copy:
-    tables = {}
-    for database in ("mlflow", "mlflow_auth", "phasefront"):
-        named = in_database(
-            team,
-            database,
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
-            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
-        )
-        for (table,) in named:
-            rows = sorted(
-                row[0] for row in in_database(team, database, f"SELECT t::text FROM {table} t")
-            )
-            tables[f"{database}.{table}"] = (len(rows), digest("\n".join(rows).encode()))
-    root = team.store / "artifacts"
-    files = [file for file in root.rglob("*") if file.is_file()]
-    return Copy(tables, {str(file.relative_to(root)): digest(file.read_bytes()) for file in files})
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -403,26 +281,6 @@ def test_a_store_check_without_credentials_says_what_to_set(swept: Team, person:
     assert ledger.verdict == "ok"
 
 
-def destroyed_and_brought_back(team: Team, backup: str, elsewhere: Path) -> Copy:
-    """What the store holds when all of it was lost but a copy and its two files of secrets."""
-    shutil.copytree(backup, elsewhere)
-    secrets = {name: (team.store / name).read_text() for name in ("server.env", "pgpass")}
-    team.stop_server()
-    team.stop_postgres()
-    shutil.rmtree(team.store)
-
-    team.store.mkdir()
-    for name, text in secrets.items():
-        (team.store / name).touch(mode=0o600)
-        (team.store / name).write_text(text)
-    team.start_postgres()
-    team.say("Databases")
-    team.say("Restore", BACKUP=str(elsewhere))
-    found = copy_of(team)
-    team.start_server()
-    return found
-
-
 def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, person: Person):
     person.is_called("bob", swept.password("bob"))
     answer, trials = person.reads()
@@ -438,8 +296,8 @@ def test_a_store_that_was_destroyed_comes_back_whole_from_its_copy(swept: Team, 
 @pytest.mark.slow
 def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, person: Person):
     person.is_called("admin", team.admin)
-    wide = SPEC.replace("d: 3, n: [3, 6, 9]", "d: [3, 4, 5, 6], n: [3, 5, 7, 9, 11, 13, 15, 17]")
-    (person.home / "shared.yaml").write_text(wide)
+    wide = SPEC.replace("d: 3, n: [3, 6, 9]", "d: [20, 30, 40], n: [30, 40, 50, 60, 70, 80, 90]")
+    (person.home / "shared.yaml").write_text(wide.replace("repeats: 16", "repeats: 32"))
     counted = "SELECT count(*) FROM metrics WHERE key = 'trial.outcome'"
     (before,) = in_database(team, "mlflow", counted)[0]
     program = "from orchestrator.cli import main; main()"
@@ -449,7 +307,7 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     try:
-        while in_database(team, "mlflow", counted)[0][0] < before + 64:
+        while in_database(team, "mlflow", counted)[0][0] < before + 32:
             assert driver.poll() is None
             time.sleep(0.02)
         backup = team.say("Back up").strip()
@@ -458,11 +316,11 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         driver.kill()
         driver.wait()
     answer, trials = person.reads()
-    assert len(trials) == 512
+    assert len(trials) == 672
 
     partial = destroyed_and_brought_back(team, backup, person.home / "elsewhere")
     told = [rows for name, (rows, _) in partial.tables.items() if name == "mlflow.public.metrics"]
-    assert 64 <= told[0] // 4 < 512, "the copy is of a sweep half told"
+    assert 32 <= told[0] // 4 < 672, "the copy is of a sweep half told"
     assert person.runs() == 0
     again, retold = person.reads()
     assert again["arms"] == answer["arms"]
@@ -470,7 +328,7 @@ def test_a_copy_made_while_a_sweep_runs_goes_on_to_the_same_answer(team: Team, p
         key: one[:2] for key, one in trials.items()
     }
     assert person.reads(ledger=person.home / "none.db") == (again, retold), "MLflow's are the same"
-    assert in_database(team, "mlflow", counted) == [(before + 512,)], "each once"
+    assert in_database(team, "mlflow", counted) == [(before + 672,)], "each once"
 
 
 def test_the_compose_file_does_what_the_page_does():
