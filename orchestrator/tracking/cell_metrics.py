@@ -77,13 +77,16 @@ def aggregate_figures(trials: Sequence[Told], succeeds: Criterion | None) -> lis
     return _finite(values, answered[-1].time_ms, len(answered))
 
 
-def curve_figures(trials: Sequence[Curves], time_ms: int) -> list[Figure]:
-    """Learning curves of a cell's trials: `curve.<measure>.mean`, `.q10`, `.median`, `.q90` over
-    those that were still training, at the steps of training.
+def cell_curves(trials: Sequence[tuple[float, Curves]]) -> list[Figure]:
+    """Learning curves of a cell's trials, each with the time (s) when it was settled:
+    `curve.<measure>.mean`, `.q10`, `.median`, `.q90` over those that were still training, at the
+    steps of training.
     """
     found = []
-    for name in sorted({name for curves in trials for name in curves}):
-        for one in spreads(curves[name] for curves in trials if name in curves):
+    time_ms = round(max((settled_at for settled_at, _ in trials), default=0.0) * 1e3)
+    every = [curves for _, curves in trials]
+    for name in sorted({name for curves in every for name in curves}):
+        for one in spreads(curves[name] for curves in every if name in curves):
             values = {
                 f"curve.{name}.{what}": getattr(one, what)
                 for what in ("mean", "q10", "median", "q90")

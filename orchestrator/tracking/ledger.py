@@ -33,7 +33,7 @@ from orchestrator.ports import (
     SweepStatus,
     Whereabouts,
 )
-from orchestrator.tracking import fence, queries, rows, writes
+from orchestrator.tracking import fence, outbox, queries, rows, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.locks import Lock, lock_for
 from orchestrator.tracking.schema import drivers, rounds, sweeps
@@ -104,7 +104,7 @@ class Ledger:
                 .where(sweeps.c.id == self._sweep)
                 .values(status=status, stopped_by=stopped_by, ended=now)
             )
-            writes.queue(connection, self._sweep, "sweep", now)
+            writes.queue_end(connection, self._sweep, now)
         self._wake()
 
     def close(self, drain_s: float = 60.0) -> bool:
@@ -282,6 +282,7 @@ class Ledger:
         with self._transaction("enter") as connection:
             self._epoch = writes.enter(connection, running, now)
             writes.end_all_attempts(connection, record.id, now)
+            outbox.drop_settling(connection, record.id)  # it goes on
             writes.queue(connection, record.id, "sweep", now)
             found = queries.sweep_record(connection, record.id)
             published = queries.published(connection, record.id)

@@ -211,7 +211,7 @@ def bury(database: Database, sweep: str) -> None:
         ending = {"status": "interrupted", "stopped_by": "interrupted", "ended": now}
         if connection.execute(update(sweeps).where(*dead).values(**ending)).rowcount:
             writes.end_all_attempts(connection, sweep, now)
-            writes.queue(connection, sweep, "sweep", now)
+            writes.queue_end(connection, sweep, now)
 
 
 def _first_line(error: Exception) -> str:

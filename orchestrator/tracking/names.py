@@ -41,7 +41,8 @@ EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages open on runs and their charts, not on traces of language models."""
 
 VERSIONS: Final = "phasefront.versions"
-"""On a sweep: JSON of what its driver ran with, and the commit of this package where it has one."""
+"""On sweeps and cells: JSON of the versions that the process had which made the run, and the commit
+of this package where it has one. The ledger knows with which each trial was trained."""
 
 PARENT: Final = "mlflow.parentRunId"
 SOURCE_NAME: Final = "mlflow.source.name"

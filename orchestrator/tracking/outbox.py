@@ -224,6 +224,12 @@ def drop_told(connection: Connection, entries: Sequence[int]) -> None:
         connection.execute(delete(outbox).where(outbox.c.id.in_(chunk)))
 
 
+def drop_settling(connection: Connection, sweep: str) -> None:
+    """The sweep is complete in MLflow, or goes on."""
+    ending = (outbox.c.sweep == sweep, outbox.c.kind == "settle")
+    connection.execute(delete(outbox).where(*ending))
+
+
 def artifact(connection: Connection, sweep: str, path: str) -> bytes | None:
     """An artifact's newest content; None once it was told."""
     query = select(artifacts.c.content).where(artifacts.c.sweep == sweep, artifacts.c.path == path)

@@ -1,7 +1,9 @@
 """What is read from the ledger, by its driver and by the commands that only look."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
@@ -191,6 +193,14 @@ def curves_of_cells(
     )
     for cell, key, settled_at, points in connection.execute(query):
         yield cell, key, settled_at, from_lists(json.loads(points))
+
+
+def by_cell(
+    found: Iterable[tuple[str, str, float, Curves]],
+) -> Iterator[tuple[str, list[tuple[float, Curves]]]]:
+    """What `curves_of_cells` gave, a cell at a time: times and curves of its trials."""
+    for cell, trials_of_it in groupby(found, key=itemgetter(0)):
+        yield cell, [(settled_at, own) for _, _, settled_at, own in trials_of_it]
 
 
 def member_rows(connection: Connection, sweep: str) -> Iterator[Row[Any]]:

@@ -163,7 +163,7 @@ outbox = Table(
     metadata,
     Column("id", _serial, primary_key=True, autoincrement=True),
     Column("sweep", String(64), ForeignKey("sweeps.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # trial, gap, sweep, metrics, note, artifact
+    Column("kind", String(8), nullable=False),  # trial, gap, sweep, settle, metrics, note, artifact
     Column("subject", Text, nullable=False),  # a trial's key, or an artifact's path
     Column("payload", Text),
     Column("queued", Double, nullable=False),

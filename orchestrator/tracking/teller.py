@@ -9,9 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
@@ -24,7 +22,7 @@ from orchestrator.tracking.cell_metrics import (
     Criterion,
     Figure,
     aggregate_figures,
-    curve_figures,
+    cell_curves,
     success_of,
     trial_figures,
 )
@@ -32,7 +30,9 @@ from orchestrator.tracking.client import RunFound
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.documents import documents, targets_of
 from orchestrator.tracking.tables import CellEntry
-from orchestrator.tracking.writer import CONNECTIONS, Writer
+from orchestrator.tracking.writer import CONNECTIONS, Writer, version_tags
+
+_T = TypeVar("_T")
 
 
 class Stopped(Exception):
@@ -80,9 +80,12 @@ class Teller:
         self._adopt_cells([run for run in found if run.is_cell])
 
     def tell(self) -> int:
-        """Tell one batch of what is queued; how many entries that was."""
+        """Tell one batch of what is queued; how many entries that was. The last, that the sweep is
+        to be made complete, is for `settle_up`.
+        """
         with self._database.reading() as connection:
-            entries = outbox.unsent(connection, self._sweep)
+            found = outbox.unsent(connection, self._sweep)
+        entries = [entry for entry in found if entry.kind != "settle"]
         if not entries:
             return 0
         kinds: dict[str, list[Row[Any]]] = defaultdict(list)
@@ -103,13 +106,21 @@ class Teller:
             return
         if self._writer.is_remote:  # a lost reply may have doubled a run unnoticed
             self.prepare()
-        for cell, run in list(self._cells.items()):
-            if not run.has_ended:
-                self._writer.set_status(run.id, "KILLED", record.ended)
-                self._cells[cell] = replace(run, has_ended=True)
-        self._tell_curves()
+        self._each([cell for cell, run in self._cells.items() if not run.has_ended], self._end)
+        self._tell_curves(record)
         self._writer.log(self._parent, [], {}, {names.COMMIT: self._sweep})
+        with self._database.writing() as connection:
+            outbox.drop_settling(connection, self._sweep)
         self._settled_as = record.status
+
+    def _end(self, cells: Sequence[str]) -> None:
+        """Close the runs of cells that wait for trials which will not come."""
+        record = self._record()
+        for cell in cells:
+            run = self._cells[cell].id
+            self._writer.log(run, [], {}, {names.STATUS: record.status})
+            self._writer.set_status(run, "KILLED", record.ended)
+            self._cells[cell] = replace(self._cells[cell], has_ended=True)
 
     # what MLflow has
 
@@ -119,6 +130,7 @@ class Teller:
             if run.id != known[0].id:
                 self._writer.delete(run.id)
         parent = known[0].id if known else self._new_parent(record)
+        self._complete(parent, record)
         with self._database.writing() as connection:
             outbox.set_run(connection, self._sweep, parent)
             if not known:
@@ -126,11 +138,18 @@ class Teller:
         return parent
 
     def _new_parent(self, record: SweepRecord) -> str:
-        parent = self._writer.new_sweep(self._experiment, record, question_of(record.spec_source))
-        self._writer.name_datasets(parent, targets_of(record))
+        return self._writer.new_sweep(self._experiment, record, question_of(record.spec_source))
+
+    def _complete(self, parent: str, record: SweepRecord) -> None:
+        """Put beside a parent run what it lacks, all of it where it is new: it may have been left
+        half-made.
+        """
+        has_datasets, there = self._writer.described(parent)
+        if not has_datasets:
+            self._writer.name_datasets(parent, targets_of(record))
         for path, text in documents(record):
-            self._writer.put(parent, path, text.encode())
-        return parent
+            if path not in there:
+                self._writer.put(parent, path, text.encode())
 
     def _adopt_cells(self, found: Sequence[RunFound]) -> None:
         """Keep one run per cell, the one with most in it; queue again what it lacks."""
@@ -163,9 +182,7 @@ class Teller:
         self._mark(entry.id for entry in entries)
 
     def _tell_trials(self, entries: Sequence[Row[Any]]) -> None:
-        """Cell by cell; in order within a cell. A local store takes all of them at once, a server
-        several at a time.
-        """
+        """Cell by cell; in order within a cell."""
         if not entries:
             return
         with self._database.reading() as connection:
@@ -178,15 +195,19 @@ class Teller:
                 told.extend(self._tell_cells(some, succeeds))
 
         try:
-            if self._writer.is_remote:
-                with ThreadPoolExecutor(CONNECTIONS) as pool:
-                    list(pool.map(tell, [[cell] for cell in cells]))
-            else:
-                tell(cells)
+            self._each(cells, tell)
         finally:
             self._mark(told)
         if self._stopped():
             raise Stopped
+
+    def _each(self, cells: Sequence[_T], work: Callable[[Sequence[_T]], object]) -> None:
+        """Work on all of them at once, or with a server on each by itself, several at a time."""
+        if not self._writer.is_remote:
+            work(cells)
+            return
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(lambda cell: work([cell]), cells))
 
     def _tell_cells(self, cells: Sequence[str], succeeds: Criterion | None) -> list[int]:
         with self._database.reading() as connection:
@@ -215,7 +236,10 @@ class Teller:
             tags={} if run.id else self._tags(news),
             figures=figures,
             params={} if run.is_described else names.cell_params(row, news.seed),
-            commit={names.COMMIT: f"{row['key']}:{len(news.trials)}"},
+            commit={
+                names.STATUS: "finished" if news.is_settled else "running",
+                names.COMMIT: f"{row['key']}:{len(news.trials)}",
+            },
             ended=news.trials[-1].time_ms / 1e3 if news.is_settled and not run.has_ended else None,
         )
 
@@ -228,31 +252,34 @@ class Teller:
             names.LEARNER: names.shown(news.row["learner"]),
             names.ARM: str(news.arm),
             names.PARENT: self._parent,
+            **version_tags(),
         }
 
-    def _tell_curves(self) -> None:
+    def _tell_curves(self, record: SweepRecord) -> None:
         """Learning curves, once a sweep has ended: their mean changes with every trial, and MLflow
-        would keep, and show, every value that it ever had.
+        would keep, and show, every value that it ever had. So one that may go on has only the file.
         """
         with self._database.reading() as connection:
             cells = queries.cells_with_curves(connection, self._sweep)
         if cells:
-            table = curve_table.packed(map(self._tell_curves_of, queries.chunks(cells)))
+            is_over = record.status == "finished"
+            chunks = queries.chunks(cells)
+            table = curve_table.packed(self._tell_curves_of(chunk, is_over) for chunk in chunks)
             self._writer.put(self._parent, curve_table.PATH, table)
 
-    def _tell_curves_of(self, cells: Sequence[str]) -> dict[str, Curves]:
-        """Tell the curves of some cells; they, by trial."""
+    def _tell_curves_of(self, cells: Sequence[str], is_over: bool) -> dict[str, Curves]:
+        """The curves of some cells, by trial; they are told where the sweep is over."""
         if self._stopped():
             raise Stopped
         with self._database.reading() as connection:
             found = list(queries.curves_of_cells(connection, self._sweep, cells))
-        entries = []
-        for cell, own in groupby(found, key=itemgetter(0)):
-            trials = list(own)
-            last_ms = round(max(settled_at for _, _, settled_at, _ in trials) * 1e3)
-            figures = curve_figures([curves for *_, curves in trials], last_ms)
-            entries.append(CellEntry.more(self._cells[cell].id, [figures]))
-        self._writer.write_cells(self._experiment, entries)
+        if is_over:
+            entries = [
+                CellEntry.more(self._cells[cell].id, [cell_curves(trials)])
+                for cell, trials in queries.by_cell(found)
+                if cell in self._cells  # else its run has vanished since, and will be told again
+            ]
+            self._each(entries, lambda some: self._writer.write_cells(self._experiment, some))
         return {key: curves for _, key, _, curves in found}
 
     def _tell_metrics(self, entries: Sequence[Row[Any]]) -> None:

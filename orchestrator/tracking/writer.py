@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -93,6 +94,11 @@ class Writer:
             for name in self._client.get_run(run).data.metrics
             for point in self._client.get_metric_history(run, name)
         }
+
+    def described(self, run: str) -> tuple[bool, list[str]]:
+        """Whether a sweep's run names its datasets, and the paths of its artifacts."""
+        has_datasets = bool(self._client.get_run(run).inputs.dataset_inputs)
+        return has_datasets, self.artifacts_of(run)
 
     def artifacts_of(self, run: str) -> list[str]:
         """Paths of a run's artifacts, those in folders included."""
@@ -287,15 +293,20 @@ class Writer:
 
 def _source(record: SweepRecord) -> dict[str, str]:
     """Where a sweep came from, in MLflow's own words."""
-    versions = rows.versions()
-    commit = json.loads(versions).get("commit")
     return {
         names.SOURCE_NAME: record.name,
         names.SOURCE_TYPE: "LOCAL",
         names.USER: _user(),
-        names.VERSIONS: versions,
-        **({names.SOURCE_COMMIT: commit} if commit else {}),
+        **version_tags(),
     }
+
+
+@cache
+def version_tags() -> dict[str, str]:
+    """Versions and commit of this process, as tags."""
+    versions = rows.versions()
+    commit = json.loads(versions).get("commit")
+    return {names.VERSIONS: versions, **({names.SOURCE_COMMIT: commit} if commit else {})}
 
 
 def _digest(target: Mapping[str, Any]) -> str:

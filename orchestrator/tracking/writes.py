@@ -263,6 +263,12 @@ def queue(
     connection.execute(insert(outbox).values(**row, queued=now, sent=False))
 
 
+def queue_end(connection: Connection, sweep: str, now: float) -> None:
+    """A sweep has ended: MLflow must hear how, and be made complete once it has been told the rest."""
+    queue(connection, sweep, "sweep", now)
+    queue(connection, sweep, "settle", now)
+
+
 def queue_trials(connection: Connection, now: float, *where: ColumnElement[bool]) -> None:
     """Queue the members that `where` chooses, which are settled."""
     chosen = (
