@@ -50,7 +50,8 @@ RATIOS = (
 )
 SPENT = (
     "Each strip is one threshold; dots are trials at one n in one round, larger with more; rounds "
-    "run from top to bottom. The line is n*."
+    "run from top to bottom; where dots would be too many, neighbours are drawn as one. The line "
+    "is n*."
 )
 NARROWING = (
     "Half the width of the interval of n* over n*, judged from the trials of the first rounds "

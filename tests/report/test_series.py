@@ -77,7 +77,7 @@ def test_the_fitted_curve_spans_what_was_tried():
     assert np.all(fit.low <= fit.median)
     assert np.all(fit.median <= fit.high)
     assert band(with_tallies()) is None
-    assert len(band(with_tallies((7, 1, 1, 0))).n) == 160
+    assert len(band(with_tallies((7, 1, 1, 0))).n) == 100
 
 
 def test_a_bound_is_a_mark_without_a_value():

@@ -20,8 +20,8 @@ from orchestrator.report.pictures.canvas import (
     panels,
     provenance,
 )
-from orchestrator.report.pictures.success_curves import MOST_WEIGHED, left_out
-from orchestrator.report.series import Cell, Dot, last_round, mark, shown, spent
+from orchestrator.report.pictures.success_curves import left_out
+from orchestrator.report.series import Cell, Dot, heaviest, last_round, mark, shown, spent
 
 
 def draw(answer: Answer) -> Figure:
@@ -40,7 +40,8 @@ def draw(answer: Answer) -> Figure:
         figure,
         answer,
         "Dots: trials at one n in one round, larger with more; later rounds lie lower in a strip. "
-        f"Bars: n* with its {level} interval. Right: trials, and gaps where there are any.",
+        f"Bars: n* with its {level} interval. Right: trials, and gaps where there are any. "
+        "Where dots would be too many, neighbours are drawn as one.",
         *left_out(answer),
     )
     return figure
@@ -54,7 +55,8 @@ def _panel(
     for row, found in enumerate(drawn):
         if row % 2 == 0:
             ax.axhspan(row - 0.5, row + 0.5, color="#f5f6f8", lw=0, zorder=0)
-        _strip(ax, row, found, dots.get((found.asked.d, found.asked.k), []), rounds, colours)
+        own = dots.get((found.asked.d, found.asked.k), [])
+        _strip(ax, row, found, own, heaviest(dots), rounds, colours)
     names = [f"d {f.asked.d}, k {f.asked.k}" if both else f"d = {f.asked.d}" for f in drawn]
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
@@ -68,13 +70,19 @@ def _panel(
 
 
 def _strip(
-    ax: Axes, row: int, found: FoundThreshold, dots: list[Dot], rounds: int, colours: list[str]
+    ax: Axes,
+    row: int,
+    found: FoundThreshold,
+    dots: list[Dot],
+    top: int,
+    rounds: int,
+    colours: list[str],
 ) -> None:
     share = [dot.round / max(rounds - 1, 1) for dot in dots]
     ax.scatter(
         [dot.n for dot in dots],
         [row + 0.36 * (2 * at - 1) for at in share],
-        s=[5 + 3.2 * min(dot.trials, MOST_WEIGHED) for dot in dots],
+        s=[4 + 42 * dot.trials / top for dot in dots],
         c=[colours[round(at * (len(colours) - 1))] for at in share],
         alpha=0.85,
         lw=0,

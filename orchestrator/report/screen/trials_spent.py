@@ -4,9 +4,8 @@ from orchestrator.answer import Answer
 from orchestrator.report import words
 from orchestrator.report.marks import Colour, scales
 from orchestrator.report.pictures.canvas import padded
-from orchestrator.report.pictures.success_curves import MOST_WEIGHED
 from orchestrator.report.screen.graph import Graph, Json, log_axis, meta, short, threshold_words
-from orchestrator.report.series import Cell, Dot, last_round, mark, shown, spent
+from orchestrator.report.series import Cell, Dot, heaviest, last_round, mark, shown, spent
 
 INK = Colour("#1b1f24", "#f2f4f7")
 
@@ -14,11 +13,11 @@ INK = Colour("#1b1f24", "#f2f4f7")
 def graph(answer: Answer, index: int) -> Graph:
     """One strip per threshold of one arm; within a strip rounds run from top to bottom."""
     arm = answer.arms[index]
-    rounds = 1 + last_round(answer)
+    rounds, found = 1 + last_round(answer), spent(answer, index)
     rows = {(one.asked.d, one.asked.k): row for row, one in enumerate(shown(arm))}
     dots = [
         (dot, row + 0.36 * (2 * dot.round / max(rounds - 1, 1) - 1), cell)
-        for cell, own in spent(answer, index).items()
+        for cell, own in found.items()
         if (row := rows.get(cell)) is not None
         for dot in own
     ]
@@ -45,7 +44,7 @@ def graph(answer: Answer, index: int) -> Graph:
         )
         + "."
     )
-    traces = [*_thresholds(answer, index), _dots(dots, rounds)]
+    traces = [*_thresholds(answer, index), _dots(dots, heaviest(found), rounds)]
     return Graph(f"trials-{index}", arm.label, alt, traces, layout)
 
 
@@ -56,7 +55,7 @@ def _stripe(row: int) -> Json:
     }  # fmt: skip
 
 
-def _dots(dots: list[tuple[Dot, float, Cell]], rounds: int) -> Json:
+def _dots(dots: list[tuple[Dot, float, Cell]], top: int, rounds: int) -> Json:
     return {
         "type": "scatter",
         "mode": "markers",
@@ -64,7 +63,7 @@ def _dots(dots: list[tuple[Dot, float, Cell]], rounds: int) -> Json:
         "y": [short(height) for _, height, _ in dots],
         "meta": {"scale": scales("plasma")},
         "marker": {
-            "size": [short(4 + 2 * min(dot.trials, MOST_WEIGHED) ** 0.5) for dot, *_ in dots],
+            "size": [short(4 + 7 * (dot.trials / top) ** 0.5) for dot, *_ in dots],
             "color": [dot.round for dot, *_ in dots],
             "cmin": 0,
             "cmax": max(rounds - 1, 1),

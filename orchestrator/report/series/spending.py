@@ -42,27 +42,33 @@ def spent(answer: Answer, index: int) -> Mapping[Cell, list[Dot]]:
         for found in answer.arms[index].thresholds:
             for tally in found.tallies:
                 single[tally.d, tally.k][0, tally.n] += tally.trials + tally.gaps
-    most = room(answer)
-    return {cell: _dots(counts, most) for cell, counts in single.items()}
+    return _together(single, room(answer))
 
 
-def _dots(counts: Counter[tuple[int, int]], most: int) -> list[Dot]:
-    """At most about `most` dots: a grid of rounds by log n, coarser until few enough are filled."""
-    exact = [Dot(n, number, trials) for (number, n), trials in sorted(counts.items())]
-    last = max((one.round for one in exact), default=0)
-    for bands in (24, 16, 12, 8, 4):
-        if len(exact) <= most:
+def _together(single: Mapping[Cell, Counter[tuple[int, int]]], most: int) -> dict[Cell, list[Dot]]:
+    """At most about `most` dots a cell: exact, or rounds by log n in bands that all cells share."""
+    last = max((number for counts in single.values() for number, _ in counts), default=0)
+    exact = {
+        cell: [Dot(n, number, trials) for (number, n), trials in sorted(counts.items())]
+        for cell, counts in single.items()
+    }
+    for bands in (24, 16, 12, 8, 6, 4):
+        if max(map(len, exact.values()), default=0) <= most:
             break
-        exact = _together(counts, max(1, -(-(last + 1) // bands)), 1.5 / bands)
+        rounds = max(1, -(-(last + 1) // bands))
+        exact = {cell: _banded(own, rounds, 1.5 / bands, last) for cell, own in single.items()}
     return exact
 
 
-def _together(counts: Counter[tuple[int, int]], rounds: int, width: float) -> list[Dot]:
+def _banded(counts: Counter[tuple[int, int]], rounds: int, width: float, last: int) -> list[Dot]:
     """Dots that share a band of so many `rounds` and of `width` in log n, as one."""
     groups: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for (number, n), trials in counts.items():
         groups[number // rounds, int(math.log(n) // width)].append((n, trials))
-    return [_dot(band * rounds, group) for (band, _), group in sorted(groups.items())]
+    return [
+        _dot(min(last, band * rounds + rounds // 2), group)
+        for (band, _), group in sorted(groups.items())
+    ]
 
 
 def _dot(number: int, group: list[tuple[int, int]]) -> Dot:
@@ -70,6 +76,11 @@ def _dot(number: int, group: list[tuple[int, int]]) -> Dot:
     trials = sum(count for _, count in group)
     middle = sum(math.log(n) * count for n, count in group) / trials
     return Dot(math.exp(middle), number, trials)
+
+
+def heaviest(dots: Mapping[Cell, list[Dot]]) -> int:
+    """Trials of the largest dot, against which the others are drawn; at least a dozen."""
+    return max(12, *(dot.trials for own in dots.values() for dot in own), 0)
 
 
 @dataclass(frozen=True)
