@@ -68,7 +68,7 @@ def test_figures_thresholds_and_the_page_come_as_the_sweep_goes():
     publisher.publish(progress(100))
     assert told["n_star_low.arm0.d10.k1"] < 20.0 < told["n_star_high.arm0.d10.k1"]
     assert told["width.arm0.d10.k1"] > 0.0
-    assert told["thresholds_settled"] in (0.0, 1.0)
+    assert told["thresholds_found"] == 1.0
     assert tracker.sweep.artifacts == {}
     clock.now = PAGE_S + 1.0
     publisher.publish(progress(120))
@@ -79,6 +79,22 @@ def test_figures_thresholds_and_the_page_come_as_the_sweep_goes():
     assert told["trials"] == 160.0
 
 
-def test_what_is_not_known_is_no_figure():
+def test_what_is_not_found_is_no_figure():
     bound = Threshold(10, 1, "above_range", None, 50.0, None, 0.95, 30)
-    assert threshold_figures(2, [bound]) == {"n_star_low.arm2.d10.k1": 50.0}
+    found = Threshold(20, 1, "found", 40.0, 38.0, 42.0, 0.95, 30)
+    assert threshold_figures([[bound], [found]]) == {
+        "thresholds_found": 1.0,
+        "n_star.arm1.d20.k1": 40.0,
+        "n_star_low.arm1.d20.k1": 38.0,
+        "n_star_high.arm1.d20.k1": 42.0,
+        "width.arm1.d20.k1": 0.05,
+    }
+
+
+def test_what_fails_is_given_up_and_the_sweep_goes_on(caplog):
+    clock = Clock()
+    seldom = Seldom(10.0, clock, at_once=True)
+    seldom.do(lambda: 1 / 0)
+    clock.now = 1e9
+    assert not seldom.is_due
+    assert "ZeroDivisionError" in caplog.text

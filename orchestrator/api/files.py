@@ -12,22 +12,27 @@ from orchestrator.inference.threshold import Threshold
 def metrics_of(found: Answer) -> dict[str, float]:
     """Figures of a finished sweep for its parent run: counts, and every threshold that is known."""
     metrics = {"trials": float(found.finished_trials), "gaps": float(found.gaps)}
-    for index, arm in enumerate(found.arms):
-        metrics |= threshold_figures(index, [one.threshold for one in arm.thresholds])
-    return metrics
+    arms = [[one.threshold for one in arm.thresholds] for arm in found.arms]
+    return metrics | threshold_figures(arms)
 
 
-def threshold_figures(arm: int, thresholds: Sequence[Threshold]) -> dict[str, float]:
-    """`n_star.arm0.d10.k1` with `n_star_low`, `n_star_high` and `width`, high over low less 1, of
-    each threshold of an arm; what is not known is left out.
+def threshold_figures(arms: Sequence[Sequence[Threshold]]) -> dict[str, float]:
+    """`n_star.arm0.d10.k1` with `n_star_low`, `n_star_high` and `width`, half the interval over
+    n_star, of each threshold of each arm that is found; `thresholds_found` is their number.
     """
-    figures: dict[str, float] = {}
-    for one in thresholds:
-        place = f"arm{arm}.d{one.d}.k{one.k}"
-        known = {"n_star": one.n_star, "n_star_low": one.low, "n_star_high": one.high}
-        figures |= {f"{name}.{place}": value for name, value in known.items() if value is not None}
-        if one.low and one.high is not None:
-            figures[f"width.{place}"] = one.high / one.low - 1.0
+    figures = {"thresholds_found": 0.0}
+    for arm, thresholds in enumerate(arms):
+        for one in thresholds:
+            if one.status != "found" or not one.n_star or one.low is None or one.high is None:
+                continue
+            place = f"arm{arm}.d{one.d}.k{one.k}"
+            figures["thresholds_found"] += 1.0
+            figures |= {
+                f"n_star.{place}": one.n_star,
+                f"n_star_low.{place}": one.low,
+                f"n_star_high.{place}": one.high,
+                f"width.{place}": (one.high - one.low) / (2.0 * one.n_star),
+            }
     return figures
 
 

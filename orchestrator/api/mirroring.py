@@ -51,6 +51,16 @@ def _json(found: "Compared") -> dict[str, Any]:
     }
 
 
+def _made_again(reader: Any, record: SweepRecord) -> tuple[Mapping[str, bytes], str]:
+    """What lies with the run of a finished sweep; of another nothing is missed."""
+    if record.status != "finished":
+        return {}, ""
+    members = reader.members(record.id)
+    found = found_of(spec_of(record), record, members, record.status, record.stopped_by)
+    found = with_learning(found, lambda keys: reader.curves(record.id, keys))
+    return artifacts_of(found), note_of(found)
+
+
 def mirror(sweep: str, place: Place | None = None, only_look: bool = False) -> Mirrored:
     """Compare a sweep's ledger with MLflow, and repair MLflow unless told to look only.
 
@@ -71,14 +81,8 @@ def mirror(sweep: str, place: Place | None = None, only_look: bool = False) -> M
         before = compared(place.store, place.ledger, record.id)
         if before.is_equal or only_look:
             return Mirrored(record, before)
-
-        def made_again(record: SweepRecord) -> tuple[Mapping[str, bytes], str]:
-            members = reader.members(record.id)
-            found = found_of(spec_of(record), record, members, record.status, record.stopped_by)
-            found = with_learning(found, lambda keys: reader.curves(record.id, keys))
-            return artifacts_of(found), note_of(found)
-
-        after = repair(place.store, place.ledger, record.id, made_again)
+        files, note = _made_again(reader, record) if before.parent else ({}, "")
+        after = repair(place.store, place.ledger, record.id, before, files, note)
         return Mirrored(record, before, after)
     finally:
         reader.close()

@@ -4,11 +4,14 @@ now and then.
 All of it is done by the driver between two turns of its loop, so what takes long is done seldom.
 """
 
+import logging
+import math
 import time
 from collections.abc import Callable
 
 from orchestrator.answer import Answer, thresholds_now
 from orchestrator.api.files import note_of, page_of, threshold_figures
+from orchestrator.errors import PhasefrontError
 from orchestrator.ports import Tracker
 from orchestrator.spec import ExperimentSpec
 from orchestrator.sweep import Progress
@@ -26,9 +29,12 @@ SHARE = 0.02
 """Of the driver's time, what fits may take, and what pages may: a large sweep's come less often."""
 
 
+log = logging.getLogger(__name__)
+
+
 class Seldom:
     """Says when something is due again: `every_s` after it was last done, or later where it takes
-    more than `SHARE` of the time.
+    more than `SHARE` of the time; never again once it has failed.
     """
 
     def __init__(self, every_s: float, clock: Callable[[], float], at_once: bool = False) -> None:
@@ -41,9 +47,16 @@ class Seldom:
         return self._clock() >= self._due
 
     def do(self, work: Callable[[], None]) -> None:
-        """Do it, and see how long it takes."""
+        """Do it, and see how long it takes. The ledger's and other errors of ours pass through."""
         began = self._clock()
-        work()
+        try:
+            work()
+        except PhasefrontError:
+            raise
+        except Exception as error:  # a picture that cannot be drawn is no reason to stop training
+            log.warning("MLflow goes without something while the sweep runs: %r", error)
+            self._due = math.inf
+            return
         now = self._clock()
         self._due = now + max(self._every_s, (now - began) / SHARE)
 
@@ -85,7 +98,7 @@ class Publisher:
         }
         now, new = self._clock(), progress.answered - self._counted
         elapsed_s = now - self._counted_at
-        if self._counted < 0 or (new and elapsed_s >= 1.0):
+        if self._counted < 0 or ((new or progress.running) and elapsed_s >= 1.0):
             if self._counted >= 0:
                 figures["trials_per_second"] = new / elapsed_s
             self._counted_at, self._counted = now, progress.answered
@@ -93,12 +106,9 @@ class Publisher:
 
     def _found(self, progress: Progress) -> dict[str, float]:
         found = thresholds_now(self._spec, progress.tallies)
-        figures = {"thresholds_settled": float(sum(is_settled for _, is_settled in found))}
-        seen = iter(found)
-        for arm in self._spec.arms:
-            own = [next(seen)[0] for _ in self._spec.asked(arm)]
-            figures |= threshold_figures(arm.index, own)
-        return figures
+        seen = iter([threshold for threshold, _ in found])
+        arms = [[next(seen) for _ in self._spec.asked(arm)] for arm in self._spec.arms]
+        return threshold_figures(arms)
 
     def _publish_page(self) -> None:
         found = self._answer()

@@ -2,7 +2,7 @@
 
 A receipt stays under 100 kB: Ray hands such a reply back inline, so that it survives the loss of
 the node that made it. Pickled, a trial with four measures takes about 60 bytes of it, and a curve
-of ten steps 120 more.
+of ten steps 95 more.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from orchestrator.domain.checkpoints import Checkpoints
-from orchestrator.domain.curves import as_lists, from_lists
+from orchestrator.domain.curves import Curve, Curves
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.trial import Result, Trial
@@ -82,13 +82,15 @@ def train(trials: Sequence[Trial], gpus: float, checkpoints: Checkpoints | None 
     finally:
         torch.set_num_threads(threads)
     elapsed_s = time.perf_counter() - started
+    steps: dict[tuple[int, ...], int] = {}
     return {
         "seconds": max(elapsed_s, sum(one.seconds for one in results)),  # as if never cut short
         "where": place(),
         "results": [
-            [str(one.outcome), dict(one.measures), one.seconds, as_lists(one.curves)]
+            [str(one.outcome), dict(one.measures), one.seconds, _packed(one.curves, steps)]
             for one in results
         ],
+        "steps": [list(one) for one in steps],
     }
 
 
@@ -97,12 +99,30 @@ def fact_of(pack: Pack, receipt: Receipt) -> Finished | Lost:
     if "results" not in receipt:
         return Lost(pack.id, Reason(receipt["reason"]), receipt["detail"], receipt["where"])
     results = tuple(
-        Result(trial.key, Outcome(outcome), measures, seconds, from_lists(curves))
+        Result(trial.key, Outcome(outcome), measures, seconds, _unpacked(curves, receipt["steps"]))
         for trial, (outcome, measures, seconds, curves) in zip(
             pack.trials, receipt["results"], strict=True
         )
     )
     return Finished(pack.id, results, receipt["seconds"], receipt["where"])
+
+
+def _packed(curves: Curves, steps: dict[tuple[int, ...], int]) -> dict[str, list[float]]:
+    """Curves as [place among `steps`, values …]: trials of a pack are logged at the same steps."""
+    found = {}
+    for name, curve in curves.items():
+        own = tuple(step for step, _ in curve)
+        found[name] = [steps.setdefault(own, len(steps)), *(value for _, value in curve)]
+    return found
+
+
+def _unpacked(
+    curves: Mapping[str, Sequence[float]], steps: Sequence[Sequence[int]]
+) -> dict[str, Curve]:
+    return {
+        name: tuple(zip(steps[int(place)], values, strict=True))
+        for name, (place, *values) in curves.items()
+    }
 
 
 def keys_of(pack: Pack) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.domain.curves import Curves
 from orchestrator.ports import SweepRecord
 from orchestrator.tracking import curve_table, names, outbox, queries
 from orchestrator.tracking.cell_metrics import (
     Criterion,
     Figure,
     aggregate_figures,
+    cell_curves,
     success_of,
     trial_figures,
 )
@@ -18,24 +20,30 @@ from orchestrator.tracking.client import RunFound
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.documents import documents
 from orchestrator.tracking.outbox import CellNews
+from orchestrator.tracking.schema import curves
 from orchestrator.tracking.writer import Writer
 
 WORDS = {
     "missing": "not in MLflow",
     "doubled": "more than one run of a cell",
-    "fewer": "trials missing",
+    "fewer": "trials or learning curves missing",
     "other": "figures that are not the ledger's",
+    "more": "trials that the ledger does not know",
     "unfinished": "run not closed, or not marked as complete",
-    "unknown": "a run of no cell of the sweep",
+    "stray": "an empty run of no cell of the sweep",
 }
 """How a cell can differ."""
+
+BEYOND_REPAIR = ("more",)
+"""What is left as it is: it may be the last copy of a result that was committed."""
 
 
 @dataclass(frozen=True)
 class CellDifference:
     """A cell of which MLflow has something else than the ledger; `what` is one of `WORDS`.
 
-    `wrong` are runs that have to go: what MLflow was told once cannot be taken back singly.
+    `wrong` are runs that have to go, as what MLflow was told once cannot be taken back singly; all
+    that they hold is in the ledger.
     """
 
     cell: str
@@ -66,67 +74,99 @@ class Compared:
         """What differs, in words; nothing where MLflow is equal."""
         cells = [f"{count} cells: {WORDS[what]}" for what, count in sorted(self.counts().items())]
         queued = [f"{self.untold} entries wait to be told"] if self.untold else []
-        return [*self.parent, *cells, *queued]
+        lost = "MLflow may have what a ledger lost: phasefront resume SWEEP --from-mlflow"
+        beyond = [lost] if any(one.what in BEYOND_REPAIR for one in self.differences) else []
+        return [*self.parent, *cells, *queued, *beyond]
 
 
-def compare(database: Database, writer: Writer, record: SweepRecord) -> Compared:
-    """Compare a sweep's ledger with MLflow. Raises what MLflow does, and `LedgerUnreachable`."""
-    experiment = writer.experiment(record.name)
-    found = writer.runs_of(experiment, record.id)
+def compare(database: Database, writer: Writer | None, record: SweepRecord) -> Compared:
+    """Compare a sweep's ledger with MLflow, which without `writer` has nothing.
+
+    Raises what MLflow does, and `LedgerUnreachable`.
+    """
+    experiment = writer.known_experiment(record.name) if writer else None
+    found = writer.runs_of(experiment, record.id) if writer and experiment else []
     runs: dict[str, list[RunFound]] = defaultdict(list)
     for run in found:
         if run.is_cell:
             runs[run.tags[names.CELL]].append(run)
+    has_curves = database.has(curves)
     with database.reading() as connection:
         cells = outbox.cells_told(connection, record.id)
         untold = queries.lag(connection, record.id)
-        has_curves = bool(queries.cells_with_curves(connection, record.id))
-    succeeds = success_of(record.spec_json)
+        has_curves = has_curves and bool(queries.cells_with_curves(connection, record.id))
+    expected = _Expected(record, success_of(record.spec_json))
     differences, trials = [], 0
     for chunk in queries.chunks(cells):
         with database.reading() as connection:
             news = outbox.cell_news(connection, record.id, chunk)
+            learnt = queries.curves_of_cells(connection, record.id, chunk) if has_curves else ()
+            learning = dict(queries.by_cell(learnt))
         trials += sum(len(one.trials) for one in news)
         alone = [runs[one.row["key"]][0].id for one in news if len(runs[one.row["key"]]) == 1]
-        figures = writer.figures_of(alone)
+        figures = writer.figures_of(alone) if writer else {}
         for one in news:
-            difference = _difference(record, one, runs[one.row["key"]], figures, succeeds)
-            differences += [difference] if difference else []
-    strange = sorted(set(runs) - set(cells))
-    differences += [
-        CellDifference(cell, "unknown", tuple(run.id for run in runs[cell])) for cell in strange
-    ]
+            cell = one.row["key"]
+            what = expected.difference(one, learning.get(cell, []), runs[cell], figures)
+            wrong = tuple(run.id for run in runs[cell]) if what == "other" else ()
+            differences += [CellDifference(cell, what, wrong)] if what else []
+    if writer:
+        differences += _strays(writer, {cell: runs[cell] for cell in set(runs) - set(cells)})
     parents = [run for run in found if not run.is_cell]
     parent = tuple(_parent(record, parents, writer, has_curves))
     return Compared(len(cells), trials, tuple(differences), parent, untold)
 
 
-def _difference(
-    record: SweepRecord,
-    news: CellNews,
-    runs: Sequence[RunFound],
-    figures: Mapping[str, set[Figure]],
-    succeeds: Criterion | None,
-) -> CellDifference | None:
-    cell = news.row["key"]
-    if not runs:
-        return CellDifference(cell, "missing")
-    if len(runs) > 1:
-        return CellDifference(cell, "doubled", tuple(run.id for run in runs))
-    run = runs[0]
-    refused = set(json.loads(run.tags.get(names.REFUSED, "[]")))
-    trials = _known((f for trial in news.trials for f in trial_figures(trial)), refused)
-    totals = _known(aggregate_figures(news.trials, succeeds), refused)
-    held = {figure for figure in figures[run.id] if figure.name.startswith("trial.")}
-    if held - trials:
-        return CellDifference(cell, "other", (run.id,))
-    if not trials <= held or not totals <= figures[run.id]:
-        return CellDifference(cell, "fewer")
-    is_over = record.status != "running"
-    is_marked = run.tags.get(names.COMMIT) == f"{cell}:{len(news.trials)}"
-    if not is_marked or (is_over and run.status == "RUNNING"):
-        return CellDifference(cell, "unfinished")
-    return None
+@dataclass(frozen=True)
+class _Expected:
+    """What MLflow should have of a sweep's cells."""
+
+    record: SweepRecord
+    succeeds: Criterion | None
+
+    def difference(
+        self,
+        news: CellNews,
+        learning: Sequence[tuple[float, Curves]],
+        runs: Sequence[RunFound],
+        figures: Mapping[str, set[Figure]],
+    ) -> str:
+        """How a cell's runs differ, one of `WORDS`; empty where they do not."""
+        if len(runs) != 1:
+            return "doubled" if runs else "missing"
+        run, cell = runs[0], news.row["key"]
+        refused = set(json.loads(run.tags.get(names.REFUSED, "[]")))
+        trials = _known((f for trial in news.trials for f in trial_figures(trial)), refused)
+        totals = _known(aggregate_figures(news.trials, self.succeeds), refused)
+        is_over = self.record.status == "finished"
+        learnt = _known(cell_curves(learning) if is_over else (), refused)
+        held = {figure for figure in figures[run.id] if _is_trial(figure)}
+        if {figure.step for figure in held} - {figure.step for figure in trials}:
+            return "more"
+        drawn = {figure for figure in figures[run.id] if figure.name.startswith("curve.")}
+        if held - trials or drawn - learnt:
+            return "other"
+        if not (trials | totals | learnt) <= figures[run.id]:
+            return "fewer"
+        is_marked = run.tags.get(names.COMMIT) == f"{cell}:{len(news.trials)}"
+        if not is_marked or (self.record.status != "running" and run.status == "RUNNING"):
+            return "unfinished"
+        return ""
+
+
+def _strays(writer: Writer, strange: Mapping[str, Sequence[RunFound]]) -> Iterable[CellDifference]:
+    """Cells of which the ledger knows nothing; only runs without a trial may go."""
+    for cell, runs in sorted(strange.items()):
+        figures = writer.figures_of([run.id for run in runs])
+        empty = [run for run, own in figures.items() if not any(_is_trial(one) for one in own)]
+        if len(empty) < len(runs):
+            yield CellDifference(cell, "more")
+        if empty:
+            yield CellDifference(cell, "stray", tuple(empty))
+
+
+def _is_trial(figure: Figure) -> bool:
+    return figure.name.startswith("trial.")
 
 
 def _known(figures: Iterable[Figure], refused: set[str]) -> set[Figure]:
@@ -134,9 +174,9 @@ def _known(figures: Iterable[Figure], refused: set[str]) -> set[Figure]:
 
 
 def _parent(
-    record: SweepRecord, found: Sequence[RunFound], writer: Writer, has_curves: bool
+    record: SweepRecord, found: Sequence[RunFound], writer: Writer | None, has_curves: bool
 ) -> Iterable[str]:
-    if not found:
+    if writer is None or not found:
         yield "the sweep has no run"
         return
     if len(found) > 1:
@@ -149,5 +189,8 @@ def _parent(
     expected = {path for path, _ in documents(record)}
     expected |= {"report.html", "trials.parquet"} if record.status == "finished" else set()
     expected |= {curve_table.PATH} if has_curves and record.status != "running" else set()
-    if missing := expected - set(writer.artifacts_of(run.id)):
+    has_datasets, there = writer.described(run.id)
+    if not has_datasets:
+        yield "the sweep's run names no dataset"
+    if missing := expected - set(there):
         yield f"artifacts are missing: {', '.join(sorted(missing))}"

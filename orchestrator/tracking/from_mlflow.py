@@ -8,6 +8,7 @@ twice.
 """
 
 import json
+import logging
 import tempfile
 import time
 from collections import defaultdict
@@ -32,6 +33,8 @@ from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.probe import probe
 from orchestrator.tracking.schema import builds, cells, gaps, reusable, sweeps, trials
+
+log = logging.getLogger(__name__)
 
 _OUTCOMES = {number: Outcome(name) for name, number in names.OUTCOME_NUMBERS.items()}
 
@@ -236,12 +239,21 @@ def rebuild(store: str, ledger: str | None, sweep: str) -> SweepRecord:
     if not lock.take():
         raise SweepInUse(f"sweep {sweep} is being answered; nothing was rebuilt")
     try:
-        curves = reader.curves(sweep, [member.trial.key for member, _ in found])
+        curves = _learnt(reader, sweep, [member.trial.key for member, _ in found])
         _restore(database, record, found, curves, reader.reusable(sweep), reader.figures(sweep))
     finally:
         lock.release()
         database.close()
     return record
+
+
+def _learnt(reader: MirrorReader, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:
+    """Learning curves, for pictures alone: a ledger comes back without them too."""
+    try:
+        return reader.curves(sweep, keys)
+    except Exception as error:  # whatever MLflow, its artifact store or pyarrow make of it
+        log.warning("learning curves of sweep %s cannot be read and stay lost: %s", sweep, error)
+        return {}
 
 
 def _restore(

@@ -72,6 +72,12 @@ class Writer:
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
+    def known_experiment(self, name: str) -> str | None:
+        """The id of the experiment of that name, if it is there; nothing is made."""
+        found = self._client.get_experiment_by_name(name)
+        is_there = found is not None and found.lifecycle_stage != "deleted"
+        return str(found.experiment_id) if is_there else None
+
     def runs_of(self, experiment: str, sweep: str) -> list[RunFound]:
         """Every run of a sweep, oldest first."""
         return runs_of(self._client, [experiment], f"tags.`{names.SWEEP}` = '{sweep}'")

@@ -264,7 +264,7 @@ def queue(
 
 
 def queue_end(connection: Connection, sweep: str, now: float) -> None:
-    """A sweep has ended: MLflow must hear how, and be made complete once it has been told the rest."""
+    """A sweep has ended: MLflow must hear how, and be made complete when all else is told."""
     queue(connection, sweep, "sweep", now)
     queue(connection, sweep, "settle", now)
 

@@ -486,6 +486,28 @@ def test_an_outage_stops_nobody_and_the_outbox_drains_after_it(
     assert len(runs(store, "cell")) == 2
 
 
+def test_a_locked_mlflow_database_stops_nobody_and_is_told_later(database: Database, store: Store):
+    ledger = begun(mirrored(database, store))
+    wait_until(lambda: len(runs(store, "sweep")) == 1)
+    holder = sqlite3.connect(store.folder / "mlflow.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        began = time.monotonic()
+        answer(ledger)
+        ledger.finish("finished", None)
+        assert time.monotonic() - began < 5.0
+        assert ledger.close(0.5) is False
+    finally:
+        holder.rollback()
+        holder.close()
+    again = mirrored(database, store)
+    again.open(a_sweep())
+    again.finish("finished", None)
+    assert again.close(60.0)
+    assert len(runs(store, "cell")) == 2
+    assert [run.info.status for run in runs(store, "sweep")] == ["FINISHED"]
+
+
 def test_closing_during_an_outage_says_so_and_the_next_opening_tells(
     database: Database, store: Store
 ):

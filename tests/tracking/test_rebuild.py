@@ -79,19 +79,19 @@ def test_a_rebuilt_sweep_trains_nothing_is_the_same_and_tells_nothing_twice(lost
     assert again.rows == answered.rows
 
 
-def test_learning_curves_return_with_the_ledger(store: Store):
-    words = {
-        **json.loads(SPEC.canonical),
-        "name": "networks",
-        "pairs": [
-            {
-                "target": {"kind": "sparse_parity"},
-                "learner": {"kind": "two_layer", "width": 4, "steps": 6},
-            }
-        ],
-        "success": {"measure": "test_accuracy", "above": 0.9},
+def networks() -> ExperimentSpec:
+    """Two cells with three small networks each, which say how they learnt."""
+    part = {
+        "target": {"kind": "sparse_parity"},
+        "learner": {"kind": "two_layer", "width": 4, "steps": 6},
     }
-    spec = ExperimentSpec.from_words(words)
+    success = {"measure": "test_accuracy", "above": 0.9}
+    words = {**json.loads(SPEC.canonical), "name": "networks", "pairs": [part], "success": success}
+    return ExperimentSpec.from_words(words)
+
+
+def test_learning_curves_return_with_the_ledger(store: Store):
+    spec = networks()
     run(store, spec)
     before = curves(store, spec)
     assert len(before) == 6

@@ -45,6 +45,7 @@ class Run:
     params: dict[str, str] = field(default_factory=dict)
     metrics: set[Metric] = field(default_factory=set)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    datasets: list[Any] = field(default_factory=list)
     is_deleted: bool = False
 
 
@@ -107,6 +108,20 @@ class Server:
         with self._asked():
             self.runs[run_id].status, self.runs[run_id].end = status, end_time
 
+    def get_run(self, run_id: str) -> Any:
+        with self._asked():
+            inputs = SimpleNamespace(dataset_inputs=self.runs[run_id].datasets)
+            return SimpleNamespace(inputs=inputs)
+
+    def log_inputs(self, run_id: str, datasets: list[Any]) -> None:
+        with self._asked():
+            self.runs[run_id].datasets = datasets
+
+    def list_artifacts(self, run_id: str, path: str | None) -> list[Any]:
+        with self._asked():
+            there = self.runs[run_id].artifacts if path is None else {}
+            return [SimpleNamespace(path=one, is_dir=False) for one in there]
+
     def log_artifact(self, run_id: str, path: str, parent: str | None) -> None:
         with self._asked():
             name = Path(path).name
@@ -146,7 +161,14 @@ class SimulatedWriter(Writer):
 
     def __init__(self, server: Server) -> None:
         self._client = server
-        self._entities = SimpleNamespace(Metric=Metric, Param=Named, RunTag=Named)
+        self._entities = SimpleNamespace(
+            Metric=Metric,
+            Param=Named,
+            RunTag=Named,
+            InputTag=Named,
+            Dataset=SimpleNamespace,
+            DatasetInput=lambda dataset, tags: dataset,
+        )
         self._store = SimpleNamespace(artifacts=None, folder=None, uri="simulated")
         self._tables = None
         self._refused, self._plain, self._artifacts = set(), set(), {}
