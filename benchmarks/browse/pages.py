@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from benchmarks.browse.chromium import Chromium, Shown
 from benchmarks.browse.stores import Ui
+from orchestrator.tracking import cells_page
 
 MATCHING = r"document.body.innerText.match(/(\d+)\s+matching runs?/)"
 """The line under MLflow's list of runs."""
@@ -38,7 +38,7 @@ def lists(runs: int) -> str:
 async def browsed(browser: Chromium, ui: Ui, cells: int, at_d: int) -> Times:
     """Open the sweeps, then the sweep's cells, then those of them at d = 2."""
     first = await browser.open(ui.opens, lists(1))
-    cells_shown = await browser.open(_cells_of(ui), lists(cells))
+    cells_shown = await browser.open(f"{ui.root}/{cells_page('1', ui.sweep)}", lists(cells))
     chosen = f"{_of(ui)} and params.d = '2' and params.`learner.kind` = 'nothing'"
     await browser.evaluate(f"{SEARCH}.focus(); {SEARCH}.select()")
     filtered = await browser.search(chosen, lists(at_d))
@@ -58,10 +58,3 @@ async def running(browser: Chromium, ui: Ui) -> int:
 
 def _of(ui: Ui) -> str:
     return f"tags.`phasefront.role` = 'cell' and tags.`phasefront.sweep` = '{ui.sweep}'"
-
-
-def _cells_of(ui: Ui) -> str:
-    return (
-        f"{ui.root}/#/experiments/1/runs?searchFilter={quote(_of(ui), safe='')}"
-        "&orderByKey=attributes.run_name&orderByAsc=true"
-    )

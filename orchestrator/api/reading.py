@@ -52,10 +52,13 @@ def open_sweep(sweep: str, place: Place | None = None) -> Answer:
 def sweep_and_members(sweep: str, place: Place | None = None) -> tuple[SweepRecord, list[Member]]:
     """A sweep's record and its trials. Raises `UnknownSweep`."""
     reader = reader_of(place)
-    record = find(reader.sweeps(), sweep)
-    if reader.source == "mlflow":
-        log.warning("the ledger cannot be reached; this is what MLflow has")
-    return record, reader.members(record.id)
+    try:
+        record = find(reader.sweeps(), sweep)
+        if reader.source == "mlflow":
+            log.warning("the ledger cannot be reached; this is what MLflow has")
+        return record, reader.members(record.id)
+    finally:
+        reader.close()
 
 
 def sweeps(place: Place | None = None) -> list[SweepRecord]:

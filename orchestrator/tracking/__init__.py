@@ -14,12 +14,13 @@ from orchestrator.tracking.memory_tables import Memory
 from orchestrator.tracking.places import store_at
 from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.tracker import open_tracker
-from orchestrator.tracking.ui import ui_command
+from orchestrator.tracking.ui import cells_page, ui_command
 
 __all__ = [
     "Memory",
     "MemoryTracker",
     "Reader",
+    "cells_page",
     "check_suffix",
     "open_tracker",
     "rebuild",
