@@ -50,6 +50,10 @@ format: setup
 bench: setup  ## speed and search efficiency, each against a named peer
 	for bench in benchmarks/[a-z]*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.mirror
+	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.export
+	$(BIN)/python -m benchmarks.browse
 	$(BIN)/python -m benchmarks.search.closed_form
 	$(BIN)/python -m benchmarks.search --quick
 	$(BIN)/python -m benchmarks.known_thresholds

@@ -1,17 +1,22 @@
 """What a person opens, and how to tell that it is there."""
 
 import json
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from benchmarks.browse.chromium import Chromium, Shown
 from benchmarks.browse.stores import Ui
+from orchestrator.tracking import cells_page
 
 MATCHING = r"document.body.innerText.match(/(\d+)\s+matching runs?/)"
 """The line under MLflow's list of runs."""
 
 PAGE = 100
 """Runs that MLflow's list loads at a time."""
+
+FILTER = "params.d = '2' and params.`learner.kind` = 'nothing'"
+_SEARCHED = re.compile("(?<=searchFilter=)[^&]*")
 
 SEARCH = "document.querySelector('[data-testid=\"search-box\"] input, input[placeholder*=metrics]')"
 
@@ -22,6 +27,7 @@ class Times:
 
     first: Shown
     cells: Shown
+    opened: Shown
     filtered: Shown
 
 
@@ -36,13 +42,16 @@ def lists(runs: int) -> str:
 
 
 async def browsed(browser: Chromium, ui: Ui, cells: int, at_d: int) -> Times:
-    """Open the sweeps, then the sweep's cells, then those of them at d = 2."""
+    """Open the sweeps, those cells that are of one d and learner, and all cells of the sweep; there
+    type the filter.
+    """
+    page = f"{ui.root}/{cells_page('1', ui.sweep)}"
     first = await browser.open(ui.opens, lists(1))
-    cells_shown = await browser.open(_cells_of(ui), lists(cells))
-    chosen = f"{_of(ui)} and params.d = '2' and params.`learner.kind` = 'nothing'"
+    opened = await browser.open(_SEARCHED.sub(quote(FILTER, safe=""), page), lists(at_d))
+    cells_shown = await browser.open(page, lists(cells))
     await browser.evaluate(f"{SEARCH}.focus(); {SEARCH}.select()")
-    filtered = await browser.search(chosen, lists(at_d))
-    return Times(first, cells_shown, filtered)
+    filtered = await browser.search(FILTER, lists(at_d))
+    return Times(first, cells_shown, opened, filtered)
 
 
 async def running(browser: Chromium, ui: Ui) -> int:
@@ -54,14 +63,3 @@ async def running(browser: Chromium, ui: Ui) -> int:
         ".then((one) => one.json()).then((one) => (one.runs || []).length)"
     )
     return int(await browser.evaluate(script))
-
-
-def _of(ui: Ui) -> str:
-    return f"tags.`phasefront.role` = 'cell' and tags.`phasefront.sweep` = '{ui.sweep}'"
-
-
-def _cells_of(ui: Ui) -> str:
-    return (
-        f"{ui.root}/#/experiments/1/runs?searchFilter={quote(_of(ui), safe='')}"
-        "&orderByKey=attributes.run_name&orderByAsc=true"
-    )

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,10 @@ def open_sweep(sweep: str, place: Place | None = None) -> Answer:
 
     Raises `UnknownSweep`.
     """
-    reader, record = _asked_for(sweep, place)
-    found = found_of(
-        spec_of(record), record, reader.members(record.id), record.status, record.stopped_by
-    )
-    return with_learning(found, lambda keys: reader.curves(record.id, keys))
+    with _asked_for(sweep, place) as (reader, record):
+        members = reader.members(record.id)
+        found = found_of(spec_of(record), record, members, record.status, record.stopped_by)
+        return with_learning(found, lambda keys: reader.curves(record.id, keys))
 
 
 def with_learning(
@@ -66,16 +66,20 @@ def with_learning(
 
 def sweep_and_members(sweep: str, place: Place | None = None) -> tuple[SweepRecord, list[Member]]:
     """A sweep's record and its trials. Raises `UnknownSweep`."""
-    reader, record = _asked_for(sweep, place)
-    return record, reader.members(record.id)
+    with _asked_for(sweep, place) as (reader, record):
+        return record, reader.members(record.id)
 
 
-def _asked_for(sweep: str, place: Place | None) -> tuple[Any, SweepRecord]:
+@contextmanager
+def _asked_for(sweep: str, place: Place | None) -> Iterator[tuple[Any, SweepRecord]]:
     reader = reader_of(place)
-    record = find(reader.sweeps(), sweep)
-    if reader.source == "mlflow":
-        log.warning("the ledger cannot be reached; this is what MLflow has")
-    return reader, record
+    try:
+        record = find(reader.sweeps(), sweep)
+        if reader.source == "mlflow":
+            log.warning("the ledger cannot be reached; this is what MLflow has")
+        yield reader, record
+    finally:
+        reader.close()
 
 
 def sweeps(place: Place | None = None) -> list[SweepRecord]:

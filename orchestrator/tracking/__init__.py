@@ -15,12 +15,13 @@ from orchestrator.tracking.places import store_at
 from orchestrator.tracking.reader import Reader
 from orchestrator.tracking.repair import compared, repair
 from orchestrator.tracking.tracker import open_tracker
-from orchestrator.tracking.ui import ui_command
+from orchestrator.tracking.ui import cells_page, ui_command
 
 __all__ = [
     "Memory",
     "MemoryTracker",
     "Reader",
+    "cells_page",
     "check_suffix",
     "compared",
     "open_tracker",

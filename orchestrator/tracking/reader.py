@@ -5,7 +5,7 @@ The ledger is read where it can be reached. Where it cannot, the mirror is, and 
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Literal
 from weakref import finalize
@@ -169,12 +169,13 @@ class LedgerReader:
             yield names, self._streamed(connection, sweep)
 
     def _streamed(self, connection: Connection, sweep: str) -> Iterator[Member]:
-        for rows, cells in streaming.table_parts(connection, sweep):
-            decoder = Decoder(self._database.name)  # trials of a cell stand together: none is kept
-            for cell in cells:
-                decoder.learn(cell)
-            for row in rows:
-                yield queries.member_of(row, decoder)
+        with closing(streaming.table_parts(connection, sweep)) as parts:
+            for rows, cells in parts:
+                decoder = Decoder(self._database.name)  # a cell's trials stand together: none stays
+                for cell in cells:
+                    decoder.learn(cell)
+                for row in rows:
+                    yield queries.member_of(row, decoder)
 
     def attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         """See `Reader.attempts`."""

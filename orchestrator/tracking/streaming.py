@@ -1,6 +1,6 @@
 """Settled trials of a sweep as they pass through, in a table's order, however many there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, Connection, Row, Select, and_, cast, func, or_, select, true
@@ -18,7 +18,7 @@ _gap_columns = tuple(
 
 def table_parts(
     connection: Connection, sweep: str
-) -> Iterator[tuple[Sequence[Row[Any]], Sequence[Row[Any]]]]:
+) -> Generator[tuple[Sequence[Row[Any]], Sequence[Row[Any]]], None, None]:
     """Settled members of a sweep in the order of a table: arm, d, k, n, round, recording.
 
     They come `STREAMED` at a time, so that neither this process nor the database's driver holds
@@ -37,10 +37,11 @@ def table_parts(
         )
     )
     streamed = {"yield_per": STREAMED}
-    for rows in connection.execute(query, execution_options=streamed).partitions():
-        wanted = among(connection, cells.c.key, sorted({row.cell for row in rows}))
-        known: Select[Any] = select(*cells.c, cells.c.key.label("cell")).where(wanted)
-        yield rows, connection.execute(known).all()
+    with connection.execute(query, execution_options=streamed) as result:
+        for rows in result.partitions():
+            wanted = among(connection, cells.c.key, sorted({row.cell for row in rows}))
+            known: Select[Any] = select(*cells.c, cells.c.key.label("cell")).where(wanted)
+            yield rows, connection.execute(known).all()
 
 
 def measures_of(connection: Connection, sweep: str) -> list[str]:

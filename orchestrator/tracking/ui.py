@@ -45,12 +45,26 @@ def sweeps_page(database: Path) -> str:
     found = _experiments(database)
     if not found:
         return ""
-    chosen = quote(f"tags.`{names.ROLE}` = 'sweep'", safe="")
-    query = f"searchFilter={chosen}&workflowType=machine_learning"
+    query = _chosen(f"tags.`{names.ROLE}` = 'sweep'")
     if len(found) == 1:
         return f"#/experiments/{found[0]}/runs?{query}"
     every = quote(json.dumps(found, separators=(",", ":")), safe="")
     return f"#/compare-experiments/s?experiments={every}&{query}"
+
+
+def cells_page(experiment: str, sweep: str) -> str:
+    """The page that lists the cells of a sweep in an MLflow experiment, by name.
+
+    Sorted by time, as it does unasked, MLflow would fold them away under their sweep.
+    """
+    of_sweep = f"tags.`{names.ROLE}` = 'cell' and tags.`{names.SWEEP}` = '{sweep}'"
+    by_name = "orderByKey=attributes.run_name&orderByAsc=true"
+    return f"#/experiments/{experiment}/runs?{_chosen(of_sweep)}&{by_name}"
+
+
+def _chosen(runs: str) -> str:
+    """Query for a page of runs; told what they are, it does not look through them to find out."""
+    return f"searchFilter={quote(runs, safe='')}&workflowType=machine_learning"
 
 
 def _experiments(database: Path) -> list[str]:

@@ -1,9 +1,11 @@
 """The file of all trials, written as it is read, against the table made of all of them at once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from sqlalchemy import update
 
 from orchestrator import api
 from orchestrator.domain.learner import Outcome
@@ -15,7 +17,8 @@ from orchestrator.tracking import export, streaming, table_of, trials_table
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.places import ledger_at, store_at
-from tests.tracking.values import a_result, a_trial
+from orchestrator.tracking.schema import trials
+from tests.tracking.values import a_result, a_trial, borrowed_postgres, empty_postgres
 
 SPEC = ExperimentSpec.from_words(
     {
@@ -28,25 +31,45 @@ SPEC = ExperimentSpec.from_words(
 )
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> api.Place:
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> api.Place:
     """A ledger with results, a gap and an open trial, whose cells were asked for in no order."""
-    store = store_at(str(tmp_path / "store"))
-    ledger = Ledger(Database(ledger_at(None, store)))
-    ledger.open(SweepRecord(SPEC.id, SPEC.name, SPEC.canonical, "", "running", 1.0))
-    trials = [a_trial(repeat, n) for n in (40, 7, 20) for repeat in range(4)]
-    for number, chosen in enumerate((trials[::2], trials[1::2])):
-        asks = [Ask(0, one.cell.point, 1) for one in chosen]
-        ledger.record_round(number, asks, [(0, one) for one in chosen])
-    attempts = ledger.begin([one.key for one in trials])
-    results = [a_result(one, train_error=index / 9) for index, one in enumerate(trials[:-3])]
-    results.append(a_result(trials[-3], Outcome.DIVERGED, overlap=0.5))
-    ledger.commit(results, attempts)
-    ledger.give_up(trials[-2].key, ["=1+1", "timed out"])
-    ledger.close()
+    url = None
+    if request.param == "PostgreSQL":
+        server = request.getfixturevalue("server")
+        empty_postgres(server)
+        url = server.replace("postgresql:", "postgresql+psycopg:", 1)
+    place = api.Place(str(tmp_path / "store"), url)
+    fill(place)
     monkeypatch.setattr(export, "CHUNK", 3)
     monkeypatch.setattr(streaming, "STREAMED", 2)
-    return api.Place(str(tmp_path / "store"))
+    return place
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    yield from borrowed_postgres()
+
+
+def database(place: api.Place) -> Database:
+    return Database(ledger_at(place.ledger, store_at(place.store)))
+
+
+def fill(place: api.Place) -> None:
+    ledger = Ledger(database(place))
+    ledger.open(SweepRecord(SPEC.id, SPEC.name, SPEC.canonical, "", "running", 1.0))
+    asked = [a_trial(repeat, n) for n in (40, 7, 20) for repeat in range(4)]
+    for number, chosen in enumerate((asked[::2], asked[1::2])):
+        asks = [Ask(0, one.cell.point, 1) for one in chosen]
+        ledger.record_round(number, asks, [(0, one) for one in chosen])
+    attempts = ledger.begin([one.key for one in asked])
+    results = [a_result(one, train_error=index / 9) for index, one in enumerate(asked[:-3])]
+    results.append(a_result(asked[-3], Outcome.DIVERGED, overlap=0.5))
+    ledger.commit(results, attempts)
+    ledger.give_up(asked[-2].key, ["=1+1", "timed out"])
+    ledger.close()
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -79,10 +102,10 @@ def test_what_cannot_be_written_is_refused_in_words(place: api.Place, tmp_path: 
 def test_a_file_that_was_there_stays_when_the_ledger_turns_out_damaged(
     place: api.Place, tmp_path: Path
 ):
-    database = Database(ledger_at(None, store_at(place.store)))
-    with database.writing() as connection:
-        connection.exec_driver_sql("UPDATE trials SET seconds = 7.0 WHERE repeat = 1")
-    database.close()
+    ledger = database(place)
+    with ledger.writing() as connection:
+        connection.execute(update(trials).where(trials.c.repeat == 1).values(seconds=7.0))
+    ledger.close()
     path = tmp_path / "trials.csv"
     path.write_text("kept")
     with pytest.raises(LedgerDamaged, match="is not what was written"):

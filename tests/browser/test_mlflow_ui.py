@@ -18,6 +18,7 @@ import pytest
 
 from orchestrator import api
 from orchestrator.spec import loads
+from orchestrator.tracking import cells_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 pytestmark = pytest.mark.skipif(
@@ -49,6 +50,7 @@ class Ui:
 
     opens: str
     root: str
+    store: Path
 
     def get(self, path: str) -> bytes:
         with urllib.request.urlopen(f"{self.root}/{path}", timeout=30) as reply:
@@ -79,7 +81,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     opens = re.findall(r"http\S+", server.stderr.readline())
     root = f"http://127.0.0.1:{port}"
     _wait_for(f"{root}/health", server)
-    yield Ui(opens[0], root)
+    yield Ui(opens[0], root, store)
     os.kill(server.pid, signal.SIGTERM)
     with server.stderr:
         server.stderr.read()
@@ -125,6 +127,14 @@ def test_it_opens_on_the_sweeps(ui: Ui, tmp_path: Path):
     page = shown(ui.opens, tmp_path)
     assert "browsed" in page
     assert "1 matching run" in re.sub(r"<[^>]+>|&nbsp;", "", page)
+
+
+def test_the_cells_of_a_sweep_are_listed_one_by_one(ui: Ui, tmp_path: Path):
+    (sweep,) = runs(ui, "sweep")
+    answered = api.sweeps(api.Place(str(ui.store)))[0].id
+    page = re.sub(r"<[^>]+>|&nbsp;", "", shown(f"{ui.root}/{cells_page('1', answered)}", tmp_path))
+    assert f"{len(runs(ui, 'cell'))} matching runs" in page
+    assert sweep not in page
 
 
 def test_a_cell_shows_its_point_and_its_success_rate(ui: Ui, tmp_path: Path):
