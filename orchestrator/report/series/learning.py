@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold, TrialRow
+from orchestrator.domain.curves import spreads
 from orchestrator.report.series.rates import Floats
 
 MOST_CELLS = 3
@@ -92,23 +93,21 @@ def _middle(found: FoundThreshold) -> float:
 
 
 def _learning(cell: Cell, measure: str, rows: Sequence[TrialRow]) -> Learning:
-    seen: Mapping[int, list[float]] = defaultdict(list)
-    for row in rows:
-        for step, value in row.curves[measure]:
-            if step >= 1 and np.isfinite(value):
-                seen[step].append(value)
-    steps = _spread(sorted(seen))
-    values = [np.asarray(seen[step]) for step in steps]
-    low, median, high = (np.array([np.quantile(v, q) for v in values]) for q in (0.1, 0.5, 0.9))
+    found = {one.step: one for one in spreads(row.curves[measure] for row in rows) if one.step >= 1}
+    steps = _spread(sorted(found))
+
+    def along(what: str) -> Floats:
+        return np.array([float(getattr(found[step], what)) for step in steps])
+
     return Learning(
         *cell,
         trials=len(rows),
         steps=np.asarray(steps, dtype=float),
-        counts=np.array([float(len(v)) for v in values]),
-        mean=np.array([v.mean() for v in values]),
-        low=low,
-        median=median,
-        high=high,
+        counts=along("trials"),
+        mean=along("mean"),
+        low=along("q10"),
+        median=along("median"),
+        high=along("q90"),
     )
 
 
