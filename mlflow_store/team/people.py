@@ -12,6 +12,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,33 @@ def main(store: Path, names: Sequence[str]) -> None:
     role = member_role(server)
     (store / "people").mkdir(exist_ok=True)
     for name in names:
-        password = secrets.token_urlsafe(24)
-        server.create_user(name, password)
-        server.assign_role(name, role)
         file = store / "people" / name
+        let_in(server, name, role, file)
+        sys.stdout.write(f"{file}\n")
+
+
+def let_in(server: Any, name: str, role: int, file: Path) -> None:
+    """`name` has an account and the role, and `file` the password; none of it where one fails.
+
+    The file comes first: an account whose password nobody has cannot be used, nor made again.
+    Raises `MlflowException`, as for a file that is there.
+    """
+    password = secrets.token_urlsafe(24)
+    with ExitStack() as undo:
+        try:
+            file.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            raise MlflowException(
+                f"{file} already exists; hand it over to {name}, or move it away if it is of no use"
+            ) from None
+        undo.callback(file.unlink)
         file.write_text(
             f"[mlflow]\nmlflow_tracking_username = {name}\nmlflow_tracking_password = {password}\n"
         )
-        sys.stdout.write(f"{file}\n")
+        server.create_user(name, password)
+        undo.callback(server.delete_user, name)
+        server.assign_role(name, role)
+        undo.pop_all()
 
 
 def member_role(server: Any) -> int:

@@ -377,7 +377,7 @@ def check_store(
     else:
         for one in found:
             out.print(f"{one.verdict:11}  {one.check:9}  {one.words}", soft_wrap=True, markup=False)
-    raise typer.Exit(4 if any(one.verdict != "ok" for one in found) else 0)
+    raise typer.Exit(4 if any(one.verdict == "wrong" for one in found) else 0)
 
 
 @app.command()

@@ -23,12 +23,13 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from orchestrator.errors import LedgerDamaged, LedgerUnreachable, NoLedger
+from orchestrator.errors import LedgerDamaged, LedgerUnreachable, NoLedger, RequestError
 from orchestrator.failpoints import at
+from orchestrator.tracking.places import without_password
 from orchestrator.tracking.schema import ADDED, SCHEMA_VERSION, ledger_schema, metadata
 
 BUSY_S = 5.0
@@ -50,12 +51,13 @@ class Database:
     """One ledger database. Connections are opened when first needed; safe to share by threads.
 
     Opening checks integrity and the schema's version; `create` makes the tables where there are
-    none, and those that an older version lacks. Raises `LedgerUnreachable` and `LedgerDamaged`.
+    none, and those that an older version lacks. Raises `LedgerUnreachable` and `LedgerDamaged`, and
+    `RequestError` for what is no address.
     """
 
     def __init__(self, url: str, create: bool = True) -> None:
-        self.url = make_url(url)
-        self.name = self.url.render_as_string(hide_password=True)
+        self.url = _parsed(url)
+        self.name = without_password(self.url.render_as_string(hide_password=True))
         self.path: Path | None = None
         if self.url.get_backend_name() == "sqlite":
             self.path = Path(self.url.database or "")
@@ -248,6 +250,16 @@ def _has_open(process: psutil.Process, path: Path) -> bool:
         return any(Path(file.path) == path for file in process.open_files())
     except (psutil.Error, OSError):
         return False
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # whose words may hold a part of the password
+        raise RequestError(
+            f"ledger {without_password(url)!r} is no address; in a password write : / @ % as %3A "
+            "%2F %40 %25"
+        ) from None
 
 
 def _postgres(url: str) -> Engine:

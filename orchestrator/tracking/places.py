@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -91,9 +92,13 @@ def ledger_at(text: str | None, store: Store) -> str:
 
 
 def without_password(address: str) -> str:
-    """The address with *** for its password, for people to read."""
-    password = urlsplit(address).password if "://" in address else None
-    return address.replace(f":{password}@", ":***@", 1) if password else address
+    """The address with *** for its passwords, for people to read.
+
+    They stand before the host or in the query (`?user=me&password=…`). Rather too much is hidden
+    than too little: an unescaped / or @ may be part of a password.
+    """
+    hidden = re.sub(r"(?<=://)([^:/?#@]*:).*@", r"\1***@", address)
+    return re.sub(r"(?<=[?&])([^=&]*password=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
 
 
 def _sqlite_path(text: str) -> Path:

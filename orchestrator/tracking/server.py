@@ -27,6 +27,8 @@ SET_THEM = (
     "or write ~/.mlflow/credentials"
 )
 
+KEPT = ("mlflow_tracking_username", "mlflow_tracking_password")
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -41,7 +43,10 @@ class Credentials:
 
     @classmethod
     def found(cls) -> "Credentials":
-        """As they are now. Raises `TrackerUnreachable` for a file that cannot be read."""
+        """As they are now. Raises `TrackerUnreachable` for a file that MLflow cannot read.
+
+        It is looked at even where the environment says all: MLflow's client does, and fails on it.
+        """
         kept = _kept(credentials_file())
         return cls(
             os.environ.get("MLFLOW_TRACKING_USERNAME") or kept.get("mlflow_tracking_username"),
@@ -71,13 +76,23 @@ def credentials_file() -> Path:
 
 
 def _kept(file: Path) -> Mapping[str, str]:
+    """What MLflow's client reads there, in its way: a % in a value is written %%.
+
+    What configparser says of a fault repeats the line, and the line may hold a password.
+    """
     parser = configparser.ConfigParser()
     try:
         parser.read(file, encoding="utf-8")
-        return dict(parser["mlflow"]) if "mlflow" in parser else {}
-    except (configparser.Error, OSError, UnicodeDecodeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise TrackerUnreachable(f"{file}: cannot be read ({reason})") from None
+        has = [name for name in KEPT if parser.has_option("mlflow", name)]
+        return {name: parser.get("mlflow", name) for name in has}
+    except configparser.InterpolationError as error:
+        wrong = f"write every % in {error.option} as %%"
+    except (configparser.Error, UnicodeDecodeError):
+        wrong = f"below [mlflow] it takes a line each for {' and '.join(KEPT)}"
+    raise TrackerUnreachable(
+        f"{file}: MLflow's client cannot read it, and so fails even where the environment holds "
+        f"credentials; {wrong}"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is wrong with a store, in plain words: `phasefront store check`.
 
-Each look at the store is a function that returns what it saw, or raises with what to do about it.
-Nothing is left behind but MLflow's own trace of a deleted run.
+Each look at the store is a function that returns what it saw, or raises with what to do about it,
+or with why it could not see. Nothing is left behind but MLflow's own trace of a deleted run.
 """
 
 import tempfile
@@ -57,6 +57,10 @@ class _Wrong(Exception):
     """What is wrong and what to do."""
 
 
+class _Untold(Exception):
+    """Why nothing can be said of it."""
+
+
 Look = Callable[[Store], str]
 
 
@@ -80,6 +84,8 @@ def check_store(store: str, ledger: str | None = None) -> list[Finding]:
 def _looked(check: str, look: Look, place: Store) -> Finding:
     try:
         return Finding(check, "ok", look(place))
+    except _Untold as why:
+        return Finding(check, "not checked", str(why))
     except (_Wrong, Unreachable, LedgerDamaged) as error:
         return Finding(check, "wrong", str(error))
 
@@ -104,8 +110,14 @@ def _auth(place: Store) -> str:
         raise _Wrong(
             "the password travels unencrypted; put a proxy with TLS in front, use https://"
         )
-    if ask(place.uri, EXPERIMENTS, ANSWER_S, signed=False).status != 200:
+    status = ask(place.uri, EXPERIMENTS, ANSWER_S, signed=False).status
+    if status in (401, 403):
         return f"let in as {asking.who}, and nobody without credentials"
+    if status != 200:
+        raise _Untold(
+            f"let in as {asking.who}; somebody without credentials is answered HTTP {status}, "
+            "neither let in (200) nor refused (401, 403)"
+        )
     words = "asks nobody who they are: whoever reaches it may read and delete everything"
     if is_near:
         return f"{words}; for more than one person see mlflow_store/README.md"
@@ -160,7 +172,10 @@ def compared(reply: Reply, now: float) -> str:
 
 
 def _server_schema(place: Store) -> str:
-    return "its own: an MLflow server does not start on a database of another version"
+    raise _Untold(
+        "an MLflow server does not tell its database's revision; its log does, where it refuses to "
+        "start on another than its own"
+    )
 
 
 def _folder_schema(place: Store) -> str:

@@ -1,6 +1,10 @@
 """The file of all trials, written as it is read, against the table made of all of them at once."""
 
+<<<<<<< HEAD
 from collections.abc import Iterator
+=======
+import resource
+>>>>>>> p1
 from pathlib import Path
 
 import pyarrow.parquet
@@ -8,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from orchestrator import api
+from orchestrator.api import exporting
 from orchestrator.domain.learner import Outcome
 from orchestrator.errors import LedgerDamaged, RequestError, UnknownSweep
 from orchestrator.plan.asks import Ask
@@ -97,6 +102,32 @@ def test_what_cannot_be_written_is_refused_in_words(place: api.Place, tmp_path: 
         api.export("streamed", tmp_path / "nowhere" / "trials.csv", place)
     with pytest.raises(UnknownSweep):
         api.export("unheard-of", tmp_path / "trials.csv", place)
+
+
+def test_only_what_refuses_the_file_is_called_that(tmp_path: Path):
+    path = tmp_path / "trials.csv"
+    with pytest.raises(OSError, match="what is read"), exporting._whole(path):
+        raise OSError("what is read")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    too_large = pytest.raises(RequestError, match="cannot be written: File too large")
+    try:
+        with too_large, exporting._whole(path) as sink:
+            sink.write(b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_exports_to_one_path_do_not_mix(tmp_path: Path):
+    path = tmp_path / "trials.csv"
+    (tmp_path / ".trials.csv.part").write_text("somebody's")
+    with exporting._whole(path) as first, exporting._whole(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert path.read_text() == "first", "which was whole last"
+    assert (tmp_path / ".trials.csv.part").read_text() == "somebody's"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_file_that_was_there_stays_when_the_ledger_turns_out_damaged(

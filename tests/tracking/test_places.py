@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.api import Place
-from orchestrator.errors import RequestError
+from orchestrator.errors import LedgerUnreachable, RequestError
 from orchestrator.tracking import ui_command
-from orchestrator.tracking.places import Store, ledger_at, store_at
+from orchestrator.tracking.database import Database
+from orchestrator.tracking.places import Store, ledger_at, store_at, without_password
 from orchestrator.tracking.ui import sweeps_page
 from orchestrator.tracking.writer import Writer
 from tests.tracking.values import a_sweep
@@ -64,6 +65,38 @@ def test_a_password_of_the_ledger_is_not_repeated(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(RequestError) as refused:
         ledger_at("mysql://me:hush@db/x", store_at("x"))
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://db/x?user=me&password=hush", "postgresql://db/x?user=me&password=***"),
+        ("postgresql://db/x?sslpassword=hush&user=me", "postgresql://db/x?sslpassword=***&user=me"),
+        (
+            "postgresql://me:a@hush/h@db:1/x?Password=hush",
+            "postgresql://me:***@db:1/x?Password=***",
+        ),
+        ("postgresql://me@[::1]:1/x?user=me", "postgresql://me@[::1]:1/x?user=me"),
+        ("http://db:5000/x", "http://db:5000/x"),
+        ("folder/me:a@b", "folder/me:a@b"),
+    ],
+)
+def test_a_password_is_hidden_wherever_an_address_holds_it(address: str, shown: str):
+    assert without_password(address) == shown
+
+
+def test_a_password_in_the_query_is_not_in_the_ledgers_errors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.delenv("PHASEFRONT_LEDGER", raising=False)
+    text = "postgresql://127.0.0.1:1/x?user=me&password=hush"
+    with pytest.raises(LedgerUnreachable) as refused:
+        Database(ledger_at(text, store_at(str(tmp_path))))
+    assert "password=***" in str(refused.value)
+    assert "hush" not in str(refused.value) + Place.chosen("x", text).words
+    with pytest.raises(RequestError, match="%40") as unreadable:
+        Database("postgresql+psycopg://me:a@hush:hush@db/x")
+    assert "hush" not in str(unreadable.value)
 
 
 @pytest.mark.parametrize("text", ["mysql://x", "http://x"])

@@ -1,5 +1,6 @@
 """What `phasefront store check` says of stores that something is wrong with, and of sound ones."""
 
+import configparser
 import shutil
 import sqlite3
 import threading
@@ -10,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from mlflow.utils.credentials import read_mlflow_creds
 
+from orchestrator.errors import TrackerUnreachable
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.server import Credentials, Reply
 from orchestrator.tracking.store_check import Finding, check_store, compared
@@ -113,6 +116,26 @@ def test_where_nothing_answers_only_the_ledger_is_looked_at_besides(tmp_path: Pa
     assert found["ledger"].verdict == "ok"
 
 
+def test_what_a_server_does_not_tell_is_not_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def behind_a_gate(path: str, headers: Mapping[str, str]) -> Answer:
+        known = "Authorization" in headers or "search" not in path
+        return (200, {}, b"") if known else (int((tmp_path / "gate").read_text()), {}, b"")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hush")
+    said = {}
+    with answering(behind_a_gate) as url:
+        for status in (401, 403, 302, 503):
+            (tmp_path / "gate").write_text(str(status))
+            found = looked_at(url, tmp_path / "ledger.db")
+            said[status] = found["auth"].verdict
+    assert said == {401: "ok", 403: "ok", 302: "not checked", 503: "not checked"}
+    assert "is answered HTTP 503" in found["auth"].words
+    assert found["schema"].verdict == "not checked"
+    assert "does not tell" in found["schema"].words
+
+
 def test_an_old_careless_server_with_a_slow_clock_is_told_off_point_by_point(tmp_path: Path):
     def careless(path: str, headers: Mapping[str, str]) -> Answer:
         if path == "/version":
@@ -189,3 +212,34 @@ def test_credentials_are_found_where_mlflow_finds_them(
     (tmp_path / ".mlflow" / "credentials").unlink()
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "tok")
     assert Credentials.found().header == "Bearer tok", "half a user is none"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[mlflow]\nmlflow_tracking_password = hu%sh", "write every % in mlflow_tracking_password"),
+        ("mlflow_tracking_password = hush", r"below \[mlflow\]"),
+        ("[mlflow]\nmlflow_tracking_password: a\nhu%sh sh", r"below \[mlflow\]"),
+    ],
+)
+def test_a_file_that_mlflow_cannot_read_is_refused_without_repeating_it(
+    text: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "alice")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "known")
+    file = tmp_path / ".mlflow" / "credentials"
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(configparser.Error):
+        read_mlflow_creds()
+    with pytest.raises(TrackerUnreachable, match=words) as refused:
+        Credentials.found()
+    assert not [part for part in ("hu", "sh") if part in str(refused.value).partition(";")[2]]
+
+
+def test_a_percent_sign_is_read_as_mlflow_reads_it(tmp_path: Path):
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow" / "credentials").write_text(
+        "[mlflow]\nmlflow_tracking_username = alice\nmlflow_tracking_password = hu%%sh\n"
+    )
+    assert Credentials.found().password == read_mlflow_creds().password == "hu%sh"

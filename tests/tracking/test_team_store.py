@@ -121,8 +121,11 @@ def test_secrets_are_in_files_of_their_owner_only_and_in_no_command_or_log(team:
     assert not [secret for secret in team.secrets() if secret in shown]
 
 
-def test_a_person_who_has_an_account_keeps_it(team: Team):
-    password = team.password("alice")
+@pytest.mark.parametrize("has_file", [True, False])
+def test_a_person_who_has_an_account_keeps_it(team: Team, tmp_path: Path, has_file: bool):
+    password, file = team.password("alice"), team.store / "people" / "alice"
+    if not has_file:
+        file.rename(tmp_path / "alice")
     script = ROOT / "mlflow_store" / "team" / "people.py"
     done = subprocess.run(
         [sys.executable, script, team.store, "alice"],
@@ -133,8 +136,34 @@ def test_a_person_who_has_an_account_keeps_it(team: Team):
     assert done.returncode == 1
     assert "already exists" in done.stderr
     assert "Traceback" not in done.stderr
+    assert file.exists() == has_file
+    if not has_file:
+        (tmp_path / "alice").rename(file)
     assert team.password("alice") == password
     assert asked(team, SEARCH, {}, password) == 200
+
+
+def test_nobody_is_half_let_in(team: Team, tmp_path: Path):
+    program = f"""
+import pathlib, people
+server = people.get_app_client("basic-auth", tracking_uri="{team.url}")
+try:
+    people.let_in(server, "carol", {2**31 - 1}, pathlib.Path("{tmp_path}", "carol"))
+except people.MlflowException as error:
+    print(error.message)
+server.get_user("carol")
+"""
+    admin = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": team.admin}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "mlflow_store" / "team",
+        capture_output=True,
+        text=True,
+        env=team.shell | admin,
+    )
+    assert "role" in done.stdout.lower(), done.stderr
+    assert "User with username=carol not found" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -263,7 +292,8 @@ def test_a_healthy_store_is_found_healthy_by_somebody_with_a_credentials_file(
     kept = person.home / ".mlflow" / "credentials"
     shutil.copy(swept.store / "people" / "bob", kept)
     found = {one.check: one for one in check_store(swept.url, swept.ledger)}
-    assert [one for one in found.values() if one.verdict != "ok"] == []
+    assert [one.check for one in found.values() if one.verdict != "ok"] == ["schema"]
+    assert found["schema"].verdict == "not checked"
     assert found["auth"].words == "let in as user 'bob', and nobody without credentials"
     assert re.search(r"removed a file in mlflow-artifacts:/", found["artifacts"].words)
     assert "version" in found["ledger"].words
