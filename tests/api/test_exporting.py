@@ -1,10 +1,7 @@
 """The file of all trials, written as it is read, against the table made of all of them at once."""
 
-<<<<<<< HEAD
-from collections.abc import Iterator
-=======
 import resource
->>>>>>> p1
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet
