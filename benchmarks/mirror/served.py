@@ -31,14 +31,14 @@ class Served:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self._port}"
-        self._process: psutil.Process | None = None
+        self._process: psutil.Popen | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers. Raises `RuntimeError` when it never does."""
         command, _ = ui_command(str(self._folder), self._port)
         log = subprocess.DEVNULL
-        started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self._process, deadline = psutil.Process(started.pid), time.monotonic() + PATIENCE_S
+        self._process = psutil.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=1.0):
                 return

@@ -22,6 +22,12 @@ SPEC = ExperimentSpec(  # type: ignore[call-arg]
 )
 
 
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps end with the page alone: pictures take seconds and are tested elsewhere."""
+    monkeypatch.setattr("orchestrator.report.pictures.figures", lambda answer: {})
+
+
 @pytest.fixture
 def lost(store: Store) -> tuple[Store, object, list]:
     """A store whose ledger is gone; what its sweep had answered, and its members."""

@@ -19,6 +19,12 @@ from tests.tracking.test_mirror import runs
 from tests.tracking.test_rebuild import SPEC, metric_rows, networks, run
 
 
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps end with the page alone: pictures take seconds and are tested elsewhere."""
+    monkeypatch.setattr("orchestrator.report.pictures.figures", lambda answer: {})
+
+
 @pytest.fixture
 def answered(store: Store) -> Store:
     """A store in which a sweep of two cells with three trials each was answered."""

@@ -88,6 +88,7 @@ def encoded(figure: Figure, suffix: str, answer: Answer, name: str, dpi: int = 2
     }
     file = io.BytesIO()
     figure.savefig(file, format=suffix, dpi=dpi, metadata=about[suffix])
+    figure.set_layout_engine("none")  # it is laid out: half of the time of the next format
     return file.getvalue()
 
 

@@ -161,7 +161,8 @@ class Actor:
         receipt = {
             "seconds": takes_s,
             "where": self.at,
-            "results": [(str(one.outcome), dict(one.measures), one.seconds) for one in results],
+            "results": [(str(one.outcome), dict(one.measures), one.seconds, {}) for one in results],
+            "steps": [],
         }
         world.later(takes_s, lambda: self._finish(job, receipt))
 
