@@ -50,9 +50,8 @@ def page_of(found: Answer) -> dict[str, bytes]:
 
 def artifacts_of(found: Answer) -> dict[str, bytes]:
     """The page, the pictures and the table of trials, by relative path."""
-    from orchestrator.report import figures
-
-    artifacts = {**page_of(found), **figures(found)}
+    artifacts: dict[str, bytes] = {}
+    artifacts["report.html"] = _page(found, artifacts).encode()
     artifacts["trials.parquet"] = table_bytes(found, ".parquet")
     return artifacts
 
@@ -66,11 +65,11 @@ def report_bytes(found: Answer, suffix: str) -> bytes:
     return headline(found) if suffix == ".png" else _page(found).encode()
 
 
-def _page(found: Answer) -> str:
+def _page(found: Answer, files: dict[str, bytes] | None = None) -> str:
     from orchestrator.report import page
     from orchestrator.tracking.rows import versions
 
-    return page(found, made=time.time(), versions=json.loads(versions()))
+    return page(found, made=time.time(), versions=json.loads(versions()), files=files)
 
 
 def table_bytes(found: Answer, suffix: str) -> bytes:

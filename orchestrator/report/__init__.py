@@ -37,13 +37,17 @@ def headline(answer: Answer) -> bytes:
 
 
 def page(
-    answer: Answer, *, made: float | None = None, versions: Mapping[str, str] | None = None
+    answer: Answer,
+    *,
+    made: float | None = None,
+    versions: Mapping[str, str] | None = None,
+    files: dict[str, bytes] | None = None,
 ) -> str:
     """The whole answer as one HTML page that asks for nothing: no request leaves it.
 
     `made`, in seconds since the epoch, is when; it is shown while the sweep runs. `versions` are
-    those of what the answer depends on, a `commit` among them.
+    those of what the answer depends on, a `commit` among them. `files` gets what `figures` gives.
     """
     from orchestrator.report.document import page as written
 
-    return written(answer, made=made, versions=versions)
+    return written(answer, made=made, versions=versions, files=files)

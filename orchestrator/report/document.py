@@ -33,15 +33,19 @@ DISTRIBUTIONS = ("phasefront", "torch", "ray", "optuna", "mlflow", "numpy", "sci
 
 
 def page(
-    answer: Answer, *, made: float | None = None, versions: Mapping[str, str] | None = None
+    answer: Answer,
+    *,
+    made: float | None = None,
+    versions: Mapping[str, str] | None = None,
+    files: dict[str, bytes] | None = None,
 ) -> str:
-    """The whole answer as one HTML page.
+    """The whole answer as one HTML page; its pictures are put into `files` too, if that is given.
 
     `made`, in seconds since the epoch, is shown while the sweep runs; of a sweep that has ended
     equal answers give equal pages. `versions` are those of what the answer depends on, a `commit`
     among them; by default those of the packages here.
     """
-    answer_panels, evidence = panels(answer)
+    answer_panels, evidence = panels(answer, files)
     graphs = [graph for panel in (*answer_panels, *evidence) for graph in panel.graphs]
     return (
         environment()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from orchestrator.answer import Answer
 from orchestrator.report.pictures import pictures
-from orchestrator.report.pictures.canvas import drawn, encoded
+from orchestrator.report.pictures.canvas import as_files, drawn, encoded
 from orchestrator.report.pictures.learning_curves import SAID as LEARNING
 from orchestrator.report.pictures.phase_diagram import planes
 from orchestrator.report.screen import (
@@ -84,9 +84,15 @@ class Panel:
         return " ".join(graph.alt for graph in self.graphs)
 
 
-def panels(answer: Answer) -> tuple[list[Panel], list[Panel]]:
-    """The pictures of the answer itself, and those of its evidence."""
-    svg, varying = _printed(answer), letters(answer)
+def panels(
+    answer: Answer, files: dict[str, bytes] | None = None
+) -> tuple[list[Panel], list[Panel]]:
+    """The pictures of the answer itself, and those of its evidence.
+
+    Where `files` is given, each is put there too, as PNG and PDF: drawing takes longer than writing
+    a drawn picture once more.
+    """
+    svg, varying = _printed(answer, files), letters(answer)
     first = [
         Panel(
             f"Thresholds against {letter}",
@@ -137,7 +143,7 @@ def _evidence(answer: Answer, svg: dict[str, str]) -> Iterable[Panel | None]:
     yield each("narrowing", "How intervals narrowed", NARROWING, of(narrowing.graph))
 
 
-def _printed(answer: Answer) -> dict[str, str]:
+def _printed(answer: Answer, files: dict[str, bytes] | None) -> dict[str, str]:
     """Every picture in a data address: as SVG, or as PNG where its shapes take more room."""
     addresses = {}
     for name, draw in pictures(answer).items():
@@ -149,6 +155,8 @@ def _printed(answer: Answer) -> dict[str, str]:
                     kind, data = min((kind, data), ("png", pixels), key=lambda one: len(one[1]))
                 text = base64.b64encode(data).decode("ascii")
                 addresses[name] = f"data:image/{kind};base64,{text}"
+                if files is not None:
+                    files |= as_files(figure, answer, name)
     return addresses
 
 

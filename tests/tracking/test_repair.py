@@ -22,7 +22,7 @@ from tests.tracking.test_rebuild import SPEC, metric_rows, networks, run
 @pytest.fixture(autouse=True)
 def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps end with the page alone: pictures take seconds and are tested elsewhere."""
-    monkeypatch.setattr("orchestrator.report.pictures.figures", lambda answer: {})
+    monkeypatch.setattr("orchestrator.report.panels.as_files", lambda *picture: {})
 
 
 @pytest.fixture

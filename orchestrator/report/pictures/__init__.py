@@ -6,7 +6,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from orchestrator.answer import Answer
-from orchestrator.report.pictures.canvas import drawn, encoded
+from orchestrator.report.pictures.canvas import as_files, drawn, encoded
 from orchestrator.report.pictures.collapse import draw as draw_collapse
 from orchestrator.report.pictures.headline_picture import draw as draw_headline
 from orchestrator.report.pictures.law import draw as draw_law
@@ -53,12 +53,11 @@ def pictures(answer: Answer) -> dict[str, Draw]:
 
 def figures(answer: Answer) -> dict[str, bytes]:
     """Every picture as PNG and PDF, by relative path."""
-    files = {}
+    files: dict[str, bytes] = {}
     for name, draw in pictures(answer).items():
         with drawn(answer, draw) as figure:
             if figure is not None:
-                for suffix in ("png", "pdf"):
-                    files[f"figures/{name}.{suffix}"] = encoded(figure, suffix, answer, name)
+                files |= as_files(figure, answer, name)
     return files
 
 

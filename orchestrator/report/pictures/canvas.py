@@ -92,6 +92,14 @@ def encoded(figure: Figure, suffix: str, answer: Answer, name: str, dpi: int = 2
     return file.getvalue()
 
 
+def as_files(figure: Figure, answer: Answer, name: str) -> dict[str, bytes]:
+    """The figure as PNG and PDF, by relative path."""
+    return {
+        f"figures/{name}.{suffix}": encoded(figure, suffix, answer, name)
+        for suffix in ("png", "pdf")
+    }
+
+
 def panels(
     arms: Sequence[ArmAnswer],
     *,
