@@ -23,16 +23,17 @@ def threshold_figures(arms: Sequence[Sequence[Threshold]]) -> dict[str, float]:
     figures = {"thresholds_found": 0.0}
     for arm, thresholds in enumerate(arms):
         for one in thresholds:
-            if one.status != "found" or not one.n_star or one.low is None or one.high is None:
+            if one.status != "found":
                 continue
-            place = f"arm{arm}.d{one.d}.k{one.k}"
             figures["thresholds_found"] += 1.0
-            figures |= {
-                f"n_star.{place}": one.n_star,
-                f"n_star_low.{place}": one.low,
-                f"n_star_high.{place}": one.high,
-                f"width.{place}": (one.high - one.low) / (2.0 * one.n_star),
+            known = {
+                "n_star": one.n_star,
+                "n_star_low": one.low,
+                "n_star_high": one.high,
+                "width": one.half_width,
             }
+            place = f"arm{arm}.d{one.d}.k{one.k}"
+            figures |= {f"{name}.{place}": v for name, v in known.items() if v is not None}
     return figures
 
 

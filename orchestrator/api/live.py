@@ -73,12 +73,6 @@ def _counts(standing: SweepProgress) -> str:
     return f"{standing.answered} of {standing.asked} trials{cached}{gaps}"
 
 
-def _half_width(one: Threshold) -> float | None:
-    if one.n_star is None or one.low is None or one.high is None:
-        return None
-    return (one.high - one.low) / (2 * one.n_star)
-
-
 def _width(found: list[Threshold]) -> str:
-    widths = [width for one in found if (width := _half_width(one)) is not None]
+    widths = [width for one in found if (width := one.half_width) is not None]
     return f", widest interval ±{100 * max(widths):.0f}%" if widths else ""

@@ -23,7 +23,6 @@ from scipy.special import ndtri
 
 from orchestrator.inference.best import best, is_settled
 from orchestrator.inference.posterior import Posterior
-from orchestrator.inference.threshold import Threshold
 from orchestrator.inference.verdict import OWN_TRIALS, in_one_step
 
 EFFICIENCY = 0.75
@@ -62,7 +61,7 @@ def prospect(posteriors: Sequence[Posterior], i: int) -> Prospect:
     """The prospect of the i-th asked threshold; one posterior for each setting that was tuned."""
     answer = best(posteriors, i)
     one, tolerance = answer.threshold, posteriors[0].tolerance
-    width = _half_width(one)
+    width = one.half_width
     to_halve = _together(posteriors, answer.contenders, i, 0.5)
     if one.low is not None and one.high is not None and in_one_step(one.low, one.high):
         to_halve = None  # success jumps between two integers: there is nothing inside
@@ -72,12 +71,6 @@ def prospect(posteriors: Sequence[Posterior], i: int) -> Prospect:
         return Prospect("settled", width, 0, to_halve)
     share = tolerance / width if width and not one.widened else None
     return Prospect("open", width, _together(posteriors, answer.contenders, i, share), to_halve)
-
-
-def _half_width(one: Threshold) -> float | None:
-    if one.n_star is None or one.low is None or one.high is None:
-        return None
-    return (one.high - one.low) / (2 * one.n_star)
 
 
 def _together(

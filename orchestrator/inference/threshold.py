@@ -73,6 +73,13 @@ class Threshold:
     n10_n90: tuple[float, float] | None = None
     widened: bool = False
 
+    @property
+    def half_width(self) -> float | None:
+        """(high - low) / (2 n_star), which is what a search brings below its tolerance."""
+        if self.n_star is None or self.low is None or self.high is None:
+            return None
+        return (self.high - self.low) / (2 * self.n_star)
+
 
 class Forecast(Protocol):
     """What laws say of thresholds that were not sought."""

@@ -15,7 +15,6 @@ from orchestrator.report.pictures import pictures
 from orchestrator.report.pictures.canvas import drawn
 from orchestrator.report.series import (
     dimensions,
-    half_width,
     learned_measures,
     learning,
     shrinking,
@@ -65,7 +64,7 @@ def test_the_last_look_is_the_answer_and_intervals_narrow(plain):
         for line in shrinking(plain, index):
             assert line.trials == tuple(sorted(line.trials))
             assert line.widths[-1] < line.widths[0]
-            assert line.widths[-1] == half_width(line.found.threshold)
+            assert line.widths[-1] == line.found.threshold.half_width
 
 
 def test_a_sweep_of_one_round_has_nothing_that_narrowed():

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.answer import Answer, FoundThreshold
-from orchestrator.inference.threshold import Threshold
 from orchestrator.narrowing import narrowing
 from orchestrator.report.series.rates import room
 from orchestrator.report.series.thresholds import shown
@@ -101,15 +100,8 @@ def shrinking(answer: Answer, index: int) -> list[Shrinking]:
         known = {
             look.trials[place]: width
             for look in looks
-            if (width := half_width(look.thresholds[place])) is not None and look.trials[place]
+            if (width := look.thresholds[place].half_width) is not None and look.trials[place]
         }
         if one.asked in drawn and len(known) > 1:
             found.append(Shrinking(one, tuple(known), tuple(known.values())))
     return found
-
-
-def half_width(one: Threshold) -> float | None:
-    """(high - low) / (2 n_star), which is what a search brings below its tolerance."""
-    if one.n_star is None or one.low is None or one.high is None:
-        return None
-    return (one.high - one.low) / (2 * one.n_star)
