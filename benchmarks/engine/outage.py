@@ -8,28 +8,23 @@ timed until it has been told everything while the sweep goes on too.
 """
 
 import math
-import os
 import signal
-import socket
-import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 from scipy import stats
 
 from benchmarks.engine.goals import Line
 from benchmarks.engine.isolated import answer, measured
 from benchmarks.engine.ours import words_of
 from benchmarks.engine.sizes import SIZES
+from benchmarks.mirror.served import PATIENCE_S, Served
 
 SECONDS = 60.0
-PATIENCE_S = 120.0
 CELLS = 10_000
 """More than can be trained meanwhile."""
 
@@ -37,8 +32,8 @@ CELLS = 10_000
 class Watch:
     """Counts trials from the first answered one for `seconds`, with the server as it should be."""
 
-    def __init__(self, server: psutil.Process, is_frozen: bool, seconds: float) -> None:
-        self._tree = [server, *server.children(recursive=True)]
+    def __init__(self, server: Served, is_frozen: bool, seconds: float) -> None:
+        self._server = server
         self._is_frozen, self._seconds = is_frozen, seconds
         self._began, self._first = 0.0, 0
         self.thawed = 0.0
@@ -58,8 +53,8 @@ class Watch:
             self.thawed = now
 
     def _send(self, number: signal.Signals) -> None:
-        for process in self._tree if self._is_frozen else ():
-            process.send_signal(number)
+        if self._is_frozen:
+            self._server.send(number)
 
 
 def measure(is_frozen: bool, seconds: float) -> dict[str, Any]:
@@ -71,31 +66,25 @@ def measure(is_frozen: bool, seconds: float) -> dict[str, Any]:
 
     spec = ExperimentSpec.from_words(words_of(SIZES["medium"], CELLS))
     told_s = math.inf
-    with tempfile.TemporaryDirectory() as folder:
-        server, uri = _server(Path(folder))
-        try:
-            place = api.Place(uri, str(Path(folder, "ledger.db")))
-            seen = Watch(server, is_frozen, seconds)
+    with tempfile.TemporaryDirectory() as folder, Served(Path(folder, "store")) as server:
+        place = api.Place(server.uri, str(Path(folder, "ledger.db")))
+        seen = Watch(server, is_frozen, seconds)
 
-            def watch(progress: Progress) -> None:
-                seen(progress.answered)
+        def watch(progress: Progress) -> None:
+            seen(progress.answered)
 
-            def interrupted() -> bool:
-                nonlocal told_s
-                if not seen.thawed:
-                    return False
-                waited = time.monotonic() - seen.thawed
-                if _keeps_up(spec.id, place):
-                    told_s = waited
-                return math.isfinite(told_s) or waited > PATIENCE_S
+        def interrupted() -> bool:
+            nonlocal told_s
+            if not seen.thawed:
+                return False
+            waited = time.monotonic() - seen.thawed
+            if _keeps_up(spec.id, place):
+                told_s = waited
+            return math.isfinite(told_s) or waited > PATIENCE_S
 
-            with suppress(Interrupted):
-                api.run(spec, place=place, machine=api.Machine(slots=2), watch=watch,
-                        interrupted=interrupted)  # fmt: skip
-        finally:
-            for process in (*server.children(recursive=True), server):
-                process.kill()
-            server.wait()
+        with suppress(Interrupted):
+            api.run(spec, place=place, machine=api.Machine(slots=2), watch=watch,
+                    interrupted=interrupted)  # fmt: skip
     return {"rate": seen.rate, "told_s": min(told_s, PATIENCE_S)}
 
 
@@ -142,23 +131,6 @@ def _keeps_up(sweep: str, place: Any) -> bool:
 
 LATEST = 500
 """Entries that the sweep queues anew within some seconds; a minute's are ten times as many."""
-
-
-def _server(folder: Path) -> tuple[psutil.Process, str]:
-    from orchestrator.tracking import ui_command
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command, _ = ui_command(str(folder / "store"), port)
-    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    uri, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=1.0):
-            return psutil.Process(started.pid), uri
-        time.sleep(0.2)
-    os.kill(started.pid, signal.SIGKILL)
-    raise RuntimeError(f"no MLflow server on {uri} within {PATIENCE_S:g} s")
 
 
 if __name__ == "__main__":
