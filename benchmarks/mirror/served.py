@@ -21,6 +21,9 @@ from orchestrator.tracking import ui_command
 
 PATIENCE_S = 120.0
 
+WORKERS = 4
+"""Processes of the server: as many as `mlflow server` starts unasked."""
+
 
 class Served:
     """The server of a store in `folder`, on a port that it keeps; runs inside a `with`."""
@@ -35,7 +38,7 @@ class Served:
 
     def start(self) -> None:
         """Start it, and wait until it answers. Raises `RuntimeError` when it never does."""
-        command, _ = ui_command(str(self._folder), self._port)
+        command, _ = ui_command(str(self._folder), self._port, workers=WORKERS)
         log = subprocess.DEVNULL
         self._process = psutil.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + PATIENCE_S

@@ -30,13 +30,18 @@ SETTINGS = {
 
 PAGE = 1000
 
+CONNECTIONS = 8
+"""Calls at a time over HTTP: 23 runs/s instead of 4.5, measured on two cores. One locally."""
+
 
 @dataclass(frozen=True)
 class RunFound:
-    """A run of ours as MLflow has it."""
+    """A run of ours as MLflow has it, with the names of its metrics."""
 
     id: str
     tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: frozenset[str]
     status: str
     start_ms: int
     end_ms: int | None
@@ -58,6 +63,8 @@ def runs_of(client: Any, experiments: Sequence[str], filter_string: str) -> list
             RunFound(
                 run.info.run_id,
                 run.data.tags,
+                run.data.params,
+                frozenset(run.data.metrics),
                 run.info.status,
                 run.info.start_time,
                 run.info.end_time,

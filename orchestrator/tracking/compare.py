@@ -103,7 +103,7 @@ def compare(database: Database, writer: Writer | None, record: SweepRecord) -> C
             learnt = queries.curves_of_cells(connection, record.id, chunk) if has_curves else ()
             learning = dict(queries.by_cell(learnt))
         trials += sum(len(one.trials) for one in news)
-        alone = [runs[one.row["key"]][0].id for one in news if len(runs[one.row["key"]]) == 1]
+        alone = [runs[one.row["key"]][0] for one in news if len(runs[one.row["key"]]) == 1]
         figures = writer.figures_of(alone) if writer else {}
         for one in news:
             cell = one.row["key"]
@@ -157,7 +157,7 @@ class _Expected:
 def _strays(writer: Writer, strange: Mapping[str, Sequence[RunFound]]) -> Iterable[CellDifference]:
     """Cells of which the ledger knows nothing; only runs without a trial may go."""
     for cell, runs in sorted(strange.items()):
-        figures = writer.figures_of([run.id for run in runs])
+        figures = writer.figures_of(runs)
         empty = [run for run, own in figures.items() if not any(_is_trial(one) for one in own)]
         if len(empty) < len(runs):
             yield CellDifference(cell, "more")

@@ -12,7 +12,7 @@ import logging
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,19 @@ from orchestrator.errors import SweepInUse, TrackerUnreachable, UnknownSweep
 from orchestrator.plan.reuse import Reusable
 from orchestrator.ports import Attempt, Member, Settled, SweepRecord, Whereabouts
 from orchestrator.tracking import curve_table, names, outbox, queries, rows, writes
-from orchestrator.tracking.client import RunFound, client_of, runs_of
+from orchestrator.tracking.cell_metrics import Figure
+from orchestrator.tracking.client import CONNECTIONS, RunFound, client_of, runs_of
 from orchestrator.tracking.database import Database
+from orchestrator.tracking.histories import histories
 from orchestrator.tracking.locks import lock_for
 from orchestrator.tracking.places import Store, ledger_at, store_at
 from orchestrator.tracking.probe import probe
 from orchestrator.tracking.schema import builds, cells, gaps, reusable, sweeps, trials
 
 log = logging.getLogger(__name__)
+
+_Values = dict[str, tuple[float, int]]
+"""Value and time (ms) of each figure of one trial."""
 
 _OUTCOMES = {number: Outcome(name) for name, number in names.OUTCOME_NUMBERS.items()}
 
@@ -70,7 +75,9 @@ class MirrorReader:
         """
         chosen = f"tags.`{names.SWEEP}` = '{self._parent(sweep).tags[names.SWEEP]}'"
         found = [run for run in self._runs(chosen) if run.is_cell and not (whole and _lacks(run))]
-        return [member for run in found for member in self._cell_members(run)]
+        written = [run for run in found if names.COMMIT in run.tags]  # the others are half-written
+        told = self._trials(written)
+        return [member for run in written for member in _cell_members(run, told[run.id])]
 
     def figures(self, sweep: str) -> dict[str, tuple[float, float]]:
         """Newest value and time, in seconds, of each figure of the sweep as a whole."""
@@ -170,35 +177,40 @@ class MirrorReader:
                     found[file.path] = Path(local).read_text(encoding="utf-8")
         return found
 
-    def _cell_members(self, run: RunFound) -> list[tuple[Member, float]]:
-        if names.COMMIT not in run.tags:  # half-written: it has no parameters yet
-            return []
-        params = self._client.get_run(run.id).data.params
-        cell = Cell(
-            Target.from_settings(json.loads(run.tags[names.TARGET])),
-            Learner.from_settings(json.loads(run.tags[names.LEARNER])),
-            Point(d=int(params["d"]), n=int(params["n"]), k=int(params["k"])),
-        )
-        members = []
-        for repeat, values in sorted(self._trials(run.id).items()):
-            trial = Trial(cell, repeat, int(params["seed"]))
-            if cell.key != run.tags[names.CELL]:  # an older revision: keep apart from today's
-                trial.__dict__["key"] = f"{run.tags[names.CELL]}/{repeat}"
-            settled = _settled(trial, values)
-            state = "gap" if settled.is_gap else "done"
-            member = Member(trial, int(run.tags[names.ARM]), 0, state, settled)  # type: ignore[arg-type]
-            members.append((member, values["trial.outcome"][1] / 1e3))
-        return members
+    def _trials(self, runs: Sequence[RunFound]) -> dict[str, dict[int, _Values]]:
+        """What MLflow has of each run's trials, by repeat; whole trials only."""
+        connections = CONNECTIONS if self._store.folder is None else 1
+        try:
+            told = histories(self._client, runs, connections, prefix="trial.")
+        except Exception as error:  # as above
+            raise TrackerUnreachable(f"{self._store.uri}: {error}") from error
+        return {run: _by_repeat(figures) for run, figures in told.items()}
 
-    def _trials(self, run: str) -> dict[int, dict[str, tuple[float, int]]]:
-        """Value and time (ms) of every `trial.*` metric, by repeat; whole trials only."""
-        found: dict[int, dict[str, tuple[float, int]]] = defaultdict(dict)
-        for name in self._client.get_run(run).data.metrics:
-            if name.startswith("trial."):
-                history = self._client.get_metric_history(run, name)
-                for point in sorted(history, key=lambda point: point.timestamp):
-                    found[point.step][name] = (point.value, point.timestamp)  # a gap is filled
-        return {repeat: values for repeat, values in found.items() if "trial.outcome" in values}
+
+def _by_repeat(figures: Iterable[Figure]) -> dict[int, _Values]:
+    found: dict[int, _Values] = defaultdict(dict)
+    for one in sorted(figures, key=lambda figure: figure.time_ms):  # a gap is filled later
+        found[one.step][one.name] = (one.value, one.time_ms)
+    return {repeat: values for repeat, values in found.items() if "trial.outcome" in values}
+
+
+def _cell_members(run: RunFound, trials: Mapping[int, _Values]) -> list[tuple[Member, float]]:
+    params = run.params
+    cell = Cell(
+        Target.from_settings(json.loads(run.tags[names.TARGET])),
+        Learner.from_settings(json.loads(run.tags[names.LEARNER])),
+        Point(d=int(params["d"]), n=int(params["n"]), k=int(params["k"])),
+    )
+    members = []
+    for repeat, values in sorted(trials.items()):
+        trial = Trial(cell, repeat, int(params["seed"]))
+        if cell.key != run.tags[names.CELL]:  # an older revision: keep apart from today's
+            trial.__dict__["key"] = f"{run.tags[names.CELL]}/{repeat}"
+        settled = _settled(trial, values)
+        state = "gap" if settled.is_gap else "done"
+        member = Member(trial, int(run.tags[names.ARM]), 0, state, settled)  # type: ignore[arg-type]
+        members.append((member, values["trial.outcome"][1] / 1e3))
+    return members
 
 
 def _lacks(run: RunFound) -> bool:
@@ -206,7 +218,7 @@ def _lacks(run: RunFound) -> bool:
     return any(name.startswith("trial.") for name in refused)
 
 
-def _settled(trial: Trial, values: dict[str, tuple[float, int]]) -> Settled:
+def _settled(trial: Trial, values: _Values) -> Settled:
     plain = {name.removeprefix("trial."): value for name, (value, _) in values.items()}
     outcome = _OUTCOMES.get(plain.pop("outcome"))
     attempt = int(plain.pop("attempt", 1))

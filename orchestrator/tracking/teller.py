@@ -26,11 +26,11 @@ from orchestrator.tracking.cell_metrics import (
     success_of,
     trial_figures,
 )
-from orchestrator.tracking.client import RunFound
+from orchestrator.tracking.client import CONNECTIONS, RunFound
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.documents import documents, targets_of
 from orchestrator.tracking.tables import CellEntry
-from orchestrator.tracking.writer import CONNECTIONS, Writer, version_tags
+from orchestrator.tracking.writer import Writer, version_tags
 
 _T = TypeVar("_T")
 

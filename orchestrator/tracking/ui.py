@@ -19,8 +19,12 @@ MOST_EXPERIMENTS = 20
 """How many experiments the opening page compares; the newest."""
 
 
-def ui_command(store: str, port: int, host: str = "127.0.0.1") -> tuple[list[str], str]:
+def ui_command(
+    store: str, port: int, host: str = "127.0.0.1", workers: int = 1
+) -> tuple[list[str], str]:
     """The command that serves the UI of a local store, and the address to open.
+
+    One of its `workers` is enough for a person; each takes 300 MB.
 
     Raises `RequestError` for a remote store, which is served already.
     """
@@ -33,7 +37,7 @@ def ui_command(store: str, port: int, host: str = "127.0.0.1") -> tuple[list[str
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", place.uri),
         *("--artifacts-destination", str(place.artifacts)),
-        *("--host", host, "--port", str(port), "--workers", "1"),
+        *("--host", host, "--port", str(port), "--workers", str(workers)),
         *("--allowed-hosts", ",".join(hosts)),
         *("--cors-allowed-origins", ",".join(f"http://{name}" for name in hosts)),
     ]

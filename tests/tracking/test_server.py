@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RequestError, TrackerUnreachable
-from orchestrator.tracking import Reader, open_tracker, probe, ui_command
+from orchestrator.tracking import Reader, histories, open_tracker, probe, ui_command
+from orchestrator.tracking.cell_metrics import Figure
+from orchestrator.tracking.client import client_of, runs_of
 from orchestrator.tracking.places import Store, store_at
 from tests.tracking.test_mirror import answer, begun, runs
 from tests.tracking.values import a_result, a_sweep, some_trials
@@ -95,6 +97,31 @@ def test_a_sweep_is_mirrored_over_http_and_read_back(server: tuple[Store, int], 
     assert results[0] == results[1]
     assert len(results[0]) == 6
     with_ledger.close()
+
+
+@pytest.mark.parametrize("most", [25_000, 3])
+def test_many_histories_at_once_are_those_that_the_client_tells_one_by_one(
+    server: tuple[Store, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+):
+    """At a limit of three values the runs are asked for in halves, and one by one in the end."""
+    monkeypatch.setattr(histories, "POINTS", most)
+    tracker = begun(open_tracker(server[0].uri, str(tmp_path / "ledger.db")))
+    answer(tracker)
+    tracker.finish("finished", "tolerance")
+    assert tracker.close(60.0)
+    client = client_of(server[0])
+    found = runs_of(client, ["0", "1", "2"], "tags.`phasefront.role` = 'cell'")
+    assert len(found) >= 2
+    assert histories.histories(client, found, connections=4) == {
+        run.id: {
+            Figure(name, one.value, one.timestamp, one.step)
+            for name in run.metrics
+            for one in client.get_metric_history(run.id, name)
+        }
+        for run in found
+    }
+    told = histories.histories(client, found, prefix="trial.")
+    assert {one.name.split(".")[0] for own in told.values() for one in own} == {"trial"}
 
 
 def test_a_frozen_server_stops_neither_commits_nor_the_driver(

@@ -151,7 +151,9 @@ class _Page(list[Any]):
 
 def _as_found(run: Run) -> Any:
     info = SimpleNamespace(run_id=run.id, status=run.status, start_time=run.start, end_time=run.end)
-    return SimpleNamespace(info=info, data=SimpleNamespace(tags=dict(run.tags)))
+    metrics = {metric.key: metric.value for metric in run.metrics}
+    data = SimpleNamespace(tags=dict(run.tags), params=dict(run.params), metrics=metrics)
+    return SimpleNamespace(info=info, data=data)
 
 
 class SimulatedWriter(Writer):
