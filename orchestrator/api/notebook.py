@@ -88,9 +88,9 @@ class OpenedSweep:
     @property
     def kinds(self) -> list[str]:
         """The pictures there are of this sweep, in the order they are read."""
-        from orchestrator.report.pictures import pictures
+        from orchestrator.report.kinds import kinds
 
-        return list(pictures(self.answer))
+        return [kind.name for kind in kinds(self.answer)]
 
     def figure(self, kind: str = "law", *, arm: int = 0, library: Library = "plotly") -> Any:
         """A picture of one of `kinds`: a plotly figure, or a matplotlib one.
@@ -106,7 +106,7 @@ class OpenedSweep:
             raise RequestError(f"no arm {arm}: this sweep has {len(self.answer.arms)}, from 0 on")
         if library not in ("plotly", "matplotlib"):
             raise RequestError(f"library {library!r}: choose plotly or matplotlib")
-        from orchestrator.report.screen.figure import on_paper, on_screen
+        from orchestrator.report.figure import on_paper, on_screen
 
         is_printed = library == "matplotlib"
         found = on_paper(self.answer, kind) if is_printed else on_screen(self.answer, kind, arm)

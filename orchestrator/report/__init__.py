@@ -24,14 +24,14 @@ def figures(answer: Answer) -> dict[str, bytes]:
     Pictures that would be empty (a ratio without a second arm, a law without thresholds) are left
     out.
     """
-    from orchestrator.report.pictures import figures as drawn
+    from orchestrator.report.printing import figures as drawn
 
     return drawn(answer)
 
 
 def headline(answer: Answer) -> bytes:
     """The answer in one wide PNG: thresholds of all arms, their laws, theory, the ratio."""
-    from orchestrator.report.pictures import headline as drawn
+    from orchestrator.report.printing import headline as drawn
 
     return drawn(answer)
 

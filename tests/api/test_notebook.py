@@ -161,7 +161,7 @@ def test_a_picture_on_the_screen_names_its_arms_once_in_their_colours():
 
 def test_what_is_not_there_is_refused_with_what_is():
     shown = OpenedSweep(an_answer())
-    with pytest.raises(RequestError, match=r"'laws'.*success_curves, .*law"):
+    with pytest.raises(RequestError, match=r"'laws'.*law, success_curves"):
         shown.figure("laws")
     with pytest.raises(RequestError, match="has 2, from 0 on"):
         shown.figure("success_curves", arm=2)

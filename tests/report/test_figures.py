@@ -8,8 +8,8 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from orchestrator.report import figures, headline
+from orchestrator.report.kinds import kind_named, kinds
 from orchestrator.report.marks import MARKERS, OKABE_ITO, ON_DARK, look, shades
-from orchestrator.report.pictures import pictures
 from orchestrator.report.pictures.canvas import drawn, log_ticks, nice_ticks, shortened, thinned
 from orchestrator.report.pictures.headline_picture import draw as draw_headline
 from orchestrator.report.pictures.threshold_mark import apart
@@ -36,7 +36,7 @@ def words_in():
 
 
 def texts_of(answer):
-    texts = {name: _text(answer, draw) for name, draw in pictures(answer).items()}
+    texts = {kind.name: _text(answer, kind.on_paper) for kind in kinds(answer)}
     return {name: text for name, text in texts.items() if text is not None}
 
 
@@ -105,16 +105,20 @@ def test_the_law_says_its_exponents_with_intervals_and_its_doubts(words_in):
     assert "?" in words_in["law"].split("\n")  # the threshold of which nothing is known
 
 
+def names(answer):
+    return [kind.name for kind in kinds(answer)]
+
+
 def test_planes_follow_what_varies():
-    assert [name for name in pictures(an_answer_with_k()) if name.startswith("phase")] == [
+    assert [name for name in names(an_answer_with_k()) if name.startswith("phase")] == [
         "phase_d_n",
         "phase_k_n",
         "phase_kd_nd",
     ]
     ks = [a_found(100, k, 10.0 * k)[0] for k in (2, 4, 8)]
     only_k = an_answer(arms=(an_arm(ks, None),), comparisons=())
-    assert {"phase_k_n", "law"} <= set(pictures(only_k))
-    assert "phase_d_n" not in pictures(only_k)
+    assert {"phase_k_n", "law"} <= set(names(only_k))
+    assert "phase_d_n" not in names(only_k)
 
 
 def test_a_sweep_without_trials_has_only_what_can_be_drawn():
@@ -135,14 +139,14 @@ def test_names_from_outside_are_drawn_as_they_are():
     (arm,) = a_small_answer().arms
     odd = replace(arm, label=r"cost$_a \frac{$ 目标 " + "long " * 60)
     answer = a_small_answer(arms=(odd,), name="$x^$", question="$why^{$?")
-    assert r"cost$_a \frac{$" in _text(answer, pictures(answer)["success_curves"])
+    assert r"cost$_a \frac{$" in _text(answer, kind_named(answer, "success_curves").on_paper)
     assert headline(answer).startswith(b"\x89PNG")
 
 
 def test_many_arms_are_all_drawn():
     arms = tuple(replace(arm, label=f"arm {i}") for i, arm in enumerate(a_small_answer().arms * 10))
     answer = a_small_answer(arms=arms)
-    text = _text(answer, pictures(answer)["success_curves"])
+    text = _text(answer, kind_named(answer, "success_curves").on_paper)
     assert all(f"arm {i}" in text.split("\n") for i in range(10))
 
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.report.simulated import simulated
 from orchestrator.narrowing import looked_at, narrowing
 from orchestrator.report import page, words
-from orchestrator.report.pictures import pictures
+from orchestrator.report.kinds import kind_named, kinds
 from orchestrator.report.pictures.canvas import drawn
 from orchestrator.report.series import (
     dimensions,
@@ -41,7 +41,7 @@ def written(tuned):
 
 
 def text_of(answer, name):
-    with drawn(answer, pictures(answer)[name]) as figure:
+    with drawn(answer, kind_named(answer, name).on_paper) as figure:
         figure.canvas.draw()
         found = figure.findobj(lambda one: hasattr(one, "get_text"))
         return " ".join("\n".join(text.get_text() for text in found).split())
@@ -70,7 +70,7 @@ def test_the_last_look_is_the_answer_and_intervals_narrow(plain):
 def test_a_sweep_of_one_round_has_nothing_that_narrowed():
     assert narrowing(a_small_answer(), 0) == []
     assert "narrowing" not in [
-        name for name, draw in pictures(a_small_answer()).items() if draw(a_small_answer())
+        kind.name for kind in kinds(a_small_answer()) if kind.on_paper(a_small_answer())
     ]
 
 

@@ -4,3 +4,27 @@ Colours come in pairs (for a light and for a dark page) in each trace's `meta`; 
 paints them on and repaints when the reader's preference changes. Plotly reads a little HTML in its
 texts, so every name from outside is escaped before it gets there.
 """
+
+from orchestrator.report.screen import (
+    collapse,
+    law,
+    learning_curves,
+    narrowing,
+    phase_diagram,
+    ratios,
+    settings,
+    success_curves,
+    trials_spent,
+)
+
+__all__ = [
+    "collapse",
+    "law",
+    "learning_curves",
+    "narrowing",
+    "phase_diagram",
+    "ratios",
+    "settings",
+    "success_curves",
+    "trials_spent",
+]

@@ -4,67 +4,32 @@ Those are painted for a light page and bring plotly's own legend, as no page of 
 """
 
 import copy
-from collections.abc import Callable
-from functools import partial
 from html import escape
 from typing import Any
 
 from orchestrator.answer import Answer
-from orchestrator.report.pictures import pictures
+from orchestrator.report.kinds import kind_named
 from orchestrator.report.pictures.canvas import drawn
-from orchestrator.report.pictures.phase_diagram import planes
-from orchestrator.report.screen import (
-    collapse,
-    law,
-    learning_curves,
-    narrowing,
-    phase_diagram,
-    ratios,
-    settings,
-    success_curves,
-    trials_spent,
-)
 from orchestrator.report.screen.graph import Graph, Json
-from orchestrator.report.series import learned_measures, letters
-
-Draw = Callable[[Answer, int], Graph | None]
-"""Of an answer and, where each arm has a graph of its own, the arm's number."""
-
-
-def graphs(answer: Answer) -> dict[str, Draw]:
-    """What can be drawn on a screen, by the names of the printed pictures."""
-    along = letters(answer)
-    table: dict[str, Draw] = {"success_curves": success_curves.graph, "collapse": collapse.graph}
-    for plane in planes(answer):
-        table[f"phase_{plane.name}"] = partial(phase_diagram.graph, plane=plane)
-    for letter in along:
-        name = "law" if letter == along[0] else f"law_{letter}"
-        table[name] = partial(_of_all_arms, draw=partial(law.graph, along=letter))
-    table["ratios"] = partial(_of_all_arms, draw=partial(ratios.graph, along=along[0]))
-    table["settings"] = settings.graph
-    for measure in learned_measures(answer):
-        table[f"learning_{measure}"] = partial(learning_curves.graph, measure=measure)
-    return {**table, "trials_spent": trials_spent.graph, "narrowing": narrowing.graph}
-
-
-def _of_all_arms(answer: Answer, arm: int, draw: Callable[[Answer], Graph | None]) -> Graph | None:
-    return draw(answer)
 
 
 def on_paper(answer: Answer, kind: str) -> Any:
-    """The printed picture of that name as a matplotlib figure, of all arms."""
-    with drawn(answer, pictures(answer)[kind]) as figure:
+    """The printed picture of that name as a matplotlib figure, of all arms.
+
+    None where there is nothing to draw. Raises `KeyError` for a kind that the answer does not have.
+    """
+    with drawn(answer, kind_named(answer, kind).on_paper) as figure:
         return figure
 
 
 def on_screen(answer: Answer, kind: str, arm: int = 0) -> Any:
     """The picture of that name as a plotly figure: of one arm, where arms are drawn apart.
 
-    None where there is nothing to draw. Raises `KeyError` for a name not in `graphs`.
+    None where there is nothing to draw. Raises `KeyError` for a kind that the answer does not have.
     """
     from plotly.graph_objects import Figure
 
-    graph = graphs(answer)[kind](answer, arm)
+    graph = kind_named(answer, kind).on_screen(answer, arm)
     if graph is None:
         return None
     layout = {
