@@ -20,4 +20,5 @@ def orthonormal_columns(rows: int, columns: int, streams: Streams) -> torch.Tens
 
 def _positive_q(matrix: torch.Tensor) -> torch.Tensor:
     Q, R = torch.linalg.qr(matrix)
-    return Q * torch.where(R.diagonal() < 0, -1.0, 1.0).to(Q.dtype)
+    found: torch.Tensor = Q * torch.where(R.diagonal() < 0, -1.0, 1.0).to(Q.dtype)
+    return found

@@ -1,6 +1,7 @@
 """A deep linear network under gradient descent: when is each mode of a linear map learnt?"""
 
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -39,9 +40,9 @@ class DeepLinearNetwork(Learner):
 
           t = ln(s / scale^2 - 1) / (2 s);
 
-    - `random`: entries N(0, scale^2 / inputs of the layer). Modes grow from scale^2 / 2 for L = 2
-      (where the mean of W_1 v and W_2' u has that squared length, and it alone grows), up to
-      fluctuations with the width;
+    - `random`: entries N(0, scale^2 / inputs of the layer). For L = 2 the mean of W_1 v and W_2' u
+      alone grows, so that modes start from its squared length, scale^2 (1 + width / d) / 4 up to
+      fluctuations of relative size sqrt(2 / width);
     - `orthogonal`: `scale` times random orthonormal columns or rows.
 
     `width` is that of every hidden layer, d unless given. x is (B, d, d) real, y (B, d, p) vectors.
@@ -50,8 +51,8 @@ class DeepLinearNetwork(Learner):
 
     Defaults: scale and rate, by hand, leave 0.5% between steps and flow at s = 1.
 
-    Source: Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning
-    in deep linear neural networks", arXiv:1312.6120; our learning_rate is 1 / tau.
+    Source: Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", arXiv:1312.6120; our learning_rate is 1 / tau.
     """
 
     kind: Literal["deep_linear_network"] = "deep_linear_network"
@@ -80,7 +81,7 @@ class DeepLinearNetwork(Learner):
         sizes = [inputs, *hidden, outputs]
         if self.initial == "aligned":
             return self._aligned(sizes, statistics, streams)
-        shapes = list(zip(sizes[1:], sizes, strict=False))
+        shapes = [(after, before) for before, after in pairwise(sizes)]
         if self.initial == "random":
             return [
                 streams.normals(*shape) * (self.scale / float(shape[1]) ** 0.5) for shape in shapes
@@ -98,13 +99,13 @@ class DeepLinearNetwork(Learner):
         ]
         return [
             self.scale * torch.stack([a @ b.T for a, b in zip(after, before, strict=True)])
-            for before, after in zip(frames, frames[1:], strict=False)
+            for before, after in pairwise(frames)
         ]
 
     def work(self, point: Point) -> float:
-        """3 L - 1 products of matrices at every step, at two operations each."""
+        """3 L - 2 products of matrices at every step, at two operations each."""
         width = self.width or point.d
-        return 2.0 * (3 * self.depth - 1) * point.n * point.d * point.d * width
+        return 2.0 * (3 * self.depth - 2) * point.n * point.d * point.d * width
 
     def memory_bytes(self, point: Point) -> float:
         """Three matrices per layer, and ten more."""

@@ -30,10 +30,10 @@ class SubspaceTraining(Learner):
     """theta = theta_0 + P u with u in R^n trained from 0; n counts the dimensions of the subspace.
 
     P (D, n) has uniform random orthonormal columns, theta_0 is a random initialisation, and neither
-    moves. The least n at which training comes as far as criterion asks is the intrinsic dimension
-    of the task. From n = D on P is a rotation and the subspace is everything; descent with momentum
-    then takes the very path it takes without P. (The source has independent columns of unit length,
-    nearly orthogonal for n well below D; the subspaces have the same law.)
+    moves. The least n at which training comes as far as the criterion asks is the intrinsic
+    dimension of the task. From n = D on P is a rotation and the subspace is everything; descent
+    with momentum then takes the very path it takes without P. (The source has independent columns
+    of unit length, nearly orthogonal for n well below D; the subspaces have the same law.)
 
     `examples` training examples are given, whatever n is. The model is
 
@@ -41,16 +41,16 @@ class SubspaceTraining(Learner):
       (d + 2) width + 1, theta_0 weights N(0, 1 / inputs) and biases 0. Full-batch gradient descent
       with momentum, v <- momentum v + P' grad, u <- u - learning_rate v, `steps` times, on the mean
       of log(1 + exp(-y f)) for signs and (f - y)^2 / 2 for real labels;
-    - `linear`: f(x) = <theta, x>, D = d, theta_0 ~ N(0, I / d), and u is where descent on the squared
-      error ends: the least squares solution of least norm, by LAPACK. No setting but `examples`
-      matters.
+    - `linear`: f(x) = <theta, x>, D = d, theta_0 ~ N(0, I / d), and u is where descent on the
+      squared error ends: the least squares solution of least norm, by LAPACK. No setting but
+      `examples` matters.
 
     `train_loss` is the mean loss on the training examples, (f - y)^2 / 2 for `linear` whatever the
     labels. A trial that is not finite diverges. A network's curve is its `train_loss` before steps
     1, 2, 4, … and the last.
 
-    Rate, momentum, width and steps were chosen by hand: they fit 500 images of digits within a
-    second.
+    Rate, momentum, width and steps were chosen by hand, so that 512 images of digits are fitted in
+    all directions (97% of others right). In few directions larger rates, about 3, do better.
 
     Source: Li, Farkhoor, Liu & Yosinski (2018), "Measuring the intrinsic dimension of objective
     landscapes", arXiv:1804.08838, section 2. Momentum: Polyak (1964).

@@ -12,19 +12,19 @@ from orchestrator.domain.target import Examples, Labels, Target
 
 
 class DeepLinearTeacher(Target):
-    """y = M x from R^d to R^d with M = sum_i s_i u_i v_i', i = 1 … k, and s_i = strength * i^-decay.
+    """y = M x from R^d to R^d with M = sum_i s_i u_i v_i', s_i = strength * i^-decay, i = 1 … k.
 
     k counts the modes (u_i, s_i, v_i) that are not zero; u_i and v_i are uniform orthonormal
     vectors. Labels are vectors, without noise.
 
-    Inputs are whitened exactly: they are the d columns of sqrt(d) Q, Q uniform orthogonal, again and
-    again, so that every d examples in a row have mean x x' = I and mean y x' = M. The error of
+    Inputs are whitened exactly: they are the d columns of sqrt(d) Q, Q uniform orthogonal, again
+    and again, so that every d examples in a row have mean x x' = I and mean y x' = M. The error of
     another map W on them is |W - M|^2, which is why there are no test examples: maps are judged by
     their entries.
 
-    Source: Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning
-    in deep linear neural networks", arXiv:1312.6120, whose Sigma^31 is our M. The power law of the
-    singular values is ours: with decay 1 the k-th mode is k times as weak as the first.
+    Source: Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", arXiv:1312.6120, whose Sigma^31 is our M. The power
+    law of the singular values is ours: with decay 1 the k-th mode is k times as weak as the first.
     """
 
     kind: Literal["deep_linear_teacher"] = "deep_linear_teacher"
