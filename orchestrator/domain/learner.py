@@ -51,10 +51,8 @@ class Problem:
 
     @cached_property
     def test(self) -> Examples:
-        """`target.test_count` fresh examples, the same for every n."""
-        return self.target.examples(
-            self.concept, self.point, self.target.test_count, self.streams.at("test")
-        )
+        """The target's `test_count` examples for judging, the same for every n."""
+        return self.target.held_out(self.concept, self.point, self.streams.at("test"))
 
     def fresh(self, chunk: int, count: int) -> Examples:
         """Chunk number `chunk` of an endless stream of examples, `count` of them."""

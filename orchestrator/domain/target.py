@@ -9,7 +9,7 @@ from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 
-Labels = Literal["real", "sign", "bit", "no"]
+Labels = Literal["real", "sign", "bit", "vector", "no"]
 Estimand = Literal["direction", "set"]
 
 
@@ -34,7 +34,8 @@ class Target(Plugin):
     family: ClassVar[str] = "target"
 
     labels: ClassVar[Labels] = "real"
-    """What y holds: real numbers, signs ±1, bits 0/1 (uint8), or zeros for no labels."""
+    """What y holds: real numbers, signs ±1, bits 0/1 (uint8), real vectors (B, count, p), which are
+    not judged on test examples, or zeros for no labels."""
     linear: ClassVar[bool] = False
     """Whether `draw` returns the coefficients (B, d) of a linear function of x, up to noise."""
     estimand: ClassVar[Estimand | None] = None
@@ -58,3 +59,10 @@ class Target(Plugin):
     ) -> Examples:
         """`count` labelled examples per trial. `point.n` must not matter."""
         raise NotImplementedError
+
+    def held_out(self, concept: torch.Tensor, point: Point, streams: Streams) -> Examples:
+        """The `test_count` examples per trial that judge a hypothesis: by default fresh ones.
+
+        A target with finitely many examples keeps some of them back for this.
+        """
+        return self.examples(concept, point, self.test_count, streams)

@@ -27,6 +27,7 @@ scan()
 QUICK = {
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},
+    "subspace_training": {"steps": 12, "width": 16, "examples": 40},
     "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
 }
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
@@ -260,6 +261,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, target: Target, keys: set[str], value
         else:
             wrong = torch.tensor(value, dtype=torch.float64).to(given.y)
             given.x[:, :, 0] = torch.where(spoilt, wrong, given.x[:, :, 0])
+        spoilt = spoilt.view(-1, *[1] * (given.y.ndim - 1))
         return Examples(given.x, torch.where(spoilt, wrong, given.y))
 
     monkeypatch.setattr(type(target), "examples", examples)

@@ -72,7 +72,8 @@ class BasisPursuit(Learner):
         split = _Split.of(problem)
         found, _ = solve(split.programs, split.start, split.within(self.gap), self.steps)
         w = split.scale[:, None] * split.solution(found)
-        return w[:, : problem.point.d].contiguous(), split.gap(found)
+        w = w[:, : problem.point.d].contiguous()
+        return w, torch.where(w.isfinite().all(1), split.gap(found), torch.nan)
 
 
 def _outcome(gap: float, wanted: float) -> Outcome:
