@@ -28,6 +28,8 @@ QUICK = {
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},
     "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
+    "random_features": {"features": 12},
+    "scalable_neural_kernel": {"features": 6},
 }
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
 
