@@ -22,8 +22,8 @@ def legendre(d: int, degree: int, cosine: torch.Tensor) -> torch.Tensor:
     """The Legendre polynomial of dimension d >= 2 at each cosine: the same shape and dtype.
 
     P_0 = 1, P_1 = t, (l + d - 2) P_(l+1) = (2 l + d - 2) t P_l - l P_(l-1). It is the Gegenbauer
-    polynomial of index (d - 2) / 2 over its value at 1. As a function of the cosine between x, which
-    is uniform on the sphere, and a fixed point it is a harmonic with mean square 1 / multiplicity.
+    polynomial of index (d - 2) / 2 over its value at 1. As a function of the cosine between a fixed
+    point and x, uniform on the sphere, it is a harmonic with mean square 1 / multiplicity.
     """
     before, now = torch.ones_like(cosine), cosine
     if degree == 0:

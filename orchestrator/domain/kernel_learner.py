@@ -1,4 +1,4 @@
-"""Learners whose hypothesis is a sum of kernels centred at the examples, and how it is solved for."""
+"""Learners whose hypothesis is a sum of kernels centred at the examples, and how it is solved."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar, Literal

@@ -61,8 +61,7 @@ def on_signs(d: int, shape: Shape, deepest: int = 8, cyclic: bool = False) -> Sp
 
 
 def _with_rest(levels, d, shape, cyclic) -> Spectrum:
-    # An invariant kernel has the mean over shifts on its diagonal; beyond the shift by 0 it is the
-    # kernel at a typical cosine, which the levels below hold already: one in d of the rest is left.
+    # Of the functions above, too, about one in d is invariant.
     full = [(math.comb(d, level), value) for level, (_, value) in enumerate(levels)]
     rest = float(shape(np.array([1.0]))[0]) - sum(count * value for count, value in full)
     return Spectrum(levels, max(rest, 0.0) / (d if cyclic else 1))
@@ -98,7 +97,7 @@ def r_squared(
 ) -> float:
     """R^2 on labels without noise, of a target with variance powers[l] in each degree l > 0.
 
-    With kappa the root of sum_l C_l L_l + ridge / kappa = n and L_l = lambda_l / (lambda_l + kappa),
+    With kappa the root of sum_l C_l L_l + ridge / kappa = n, L_l = lambda_l / (lambda_l + kappa),
     the test error is E0 (sum_l powers[l] (1 - L_l)^2 + noise^2), E0 = n / (n - sum_l C_l L_l^2).
     """
     total = ridge + spectrum.rest

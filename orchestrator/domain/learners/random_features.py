@@ -3,7 +3,6 @@
 import math
 from typing import Literal
 
-import torch
 from pydantic import Field
 
 from orchestrator.domain.feature_learner import FeatureLearner, FeatureMap

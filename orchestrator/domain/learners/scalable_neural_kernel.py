@@ -1,4 +1,4 @@
-"""Scalable neural network kernels: a layer of neurons replaced by one that is linear in features."""
+"""Scalable neural network kernels: a layer of neurons as one that is linear in random features."""
 
 import math
 from dataclasses import dataclass

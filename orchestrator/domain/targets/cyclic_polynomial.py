@@ -18,8 +18,8 @@ class CyclicPolynomial(Target):
     1 / sqrt(d r), with r the number of shifts that map S onto itself, 1 unless S is periodic: with
     it y has variance 1 before noise N(0, noise^2).
 
-    About C(d, k) / d functions of degree k are invariant, in place of C(d, k) in all: a learner that
-    knows the group needs fewer examples by nearly its order, d.
+    About C(d, k) / d functions of degree k are invariant, in place of C(d, k) in all: a learner
+    that knows the group needs fewer examples by nearly its order, d.
 
     The default, no noise, leaves the group alone to be asked about.
 
@@ -48,7 +48,7 @@ class CyclicPolynomial(Target):
 
 
 def fixing_shifts(subsets: torch.Tensor, d: int) -> torch.Tensor:
-    """How many of the d cyclic shifts map each subset (B, k) of range(d) onto itself: int64 (B,)."""
+    """How many of the d cyclic shifts map each subset (B, k) onto itself: int64 (B,)."""
     held = torch.zeros(len(subsets), d, dtype=torch.bool, device=subsets.device)
     held.scatter_(1, subsets, value=True)
     return torch.stack([(held.roll(shift, 1) == held).all(1) for shift in range(d)]).sum(0)

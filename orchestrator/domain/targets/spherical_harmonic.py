@@ -16,9 +16,9 @@ from orchestrator.domain.target import Examples, Target
 class SphericalHarmonic(Target):
     """y = sqrt(N) P_k(<x, w> / sqrt(d)) + noise, x uniform on the sphere of radius sqrt(d).
 
-    w is uniform on the unit sphere, P_k the Legendre polynomial of dimension d (Gegenbauer, of index
-    (d - 2) / 2, with value 1 at 1) and N, about d^k / k!, the number of harmonics of degree k, so
-    that y has variance 1 before noise N(0, noise^2). k counts the degree, from 1; d from 2.
+    w is uniform on the unit sphere, P_k the Legendre polynomial of dimension d (Gegenbauer, of
+    index (d - 2) / 2, with value 1 at 1) and N, about d^k / k!, the number of harmonics of degree
+    k, so that y has variance 1 before noise N(0, noise^2). k counts the degree, from 1; d from 2.
 
     All harmonics of one degree are alike to a kernel of the angle between inputs, so this zonal one
     stands for any of them: about N examples are needed once lower degrees are learned. To a network

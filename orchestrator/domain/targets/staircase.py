@@ -22,12 +22,12 @@ class Staircase(Target):
     N(0, noise^2).
 
     Gradient descent on networks is thought to need d^max(leap, 2) steps up to logarithms, whatever
-    k; kernels need as many examples as for the highest product, of degree k. Leap 1, the default, is
-    the merged staircase.
+    k; kernels need as many examples as for the highest product, of degree k. Leap 1, the default,
+    is a merged staircase.
 
     Source: Abbe, Boix-Adsera & Misiakiewicz (2022), "The merged-staircase property",
     arXiv:2202.08658; (2023), "SGD learning on neural networks: leap complexity and saddle-to-saddle
-    dynamics", arXiv:2302.11055, for the leap.
+    dynamics", arXiv:2302.11055, for the leap; noise and scale are ours.
     """
 
     kind: Literal["staircase"] = "staircase"
