@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from scipy.optimize import brentq
 from sklearn.kernel_ridge import KernelRidge as Reference
 
+from orchestrator.domain.bias_variance import DECOMPOSED
 from orchestrator.domain.learners.kernel_ridge import KernelRidge
 from orchestrator.domain.learners.weighted_kernel_ridge import WeightedKernelRidge, weighted_solver
 from orchestrator.domain.measures import reported
@@ -13,7 +15,10 @@ from orchestrator.domain.pack import run_pack
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.targets.linear import Linear
 from orchestrator.domain.targets.shifted_quadratic import ShiftedQuadratic
+from orchestrator.spec import load
 from tests.builders import a_cell, a_point, a_problem, trials
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "kernel_covariate_shift.yaml"
 
 
 def theory(n, d, k, target, exponent, ridge, samples=200_000):
@@ -127,6 +132,17 @@ def test_bias_and_variance_are_those_of_theory(exponent):
     for name, value in zip(("squared_bias", "variance"), wanted, strict=True):
         sample = np.array([result.measures[name] for result in results])
         assert abs(sample.mean() - value) < 5 * sample.std() / math.sqrt(24) + 0.1 * value
+
+
+def test_the_experiment_file_gives_the_numbers_of_theory():
+    """Means over 200,000 inputs, of ratios of densities; 2% is ten of their standard errors."""
+    spec = load(EXPERIMENT)
+    target = spec.arms[0].target
+    for entry in spec.theory:
+        exponent = entry.learner.settings["exponent"]
+        found = dict(zip(DECOMPOSED, theory(400, 200, 8, target, exponent, ridge=0.1), strict=True))
+        told = float(entry.mean.at(d=200, k=8, n=400))
+        assert found[entry.measure] == pytest.approx(told, rel=0.02)
 
 
 def test_weights_that_are_not_finite_give_no_solution():
