@@ -14,7 +14,8 @@ from typing import Literal
 from scipy import stats
 
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold, TrialRow
-from orchestrator.inference.threshold import Interval
+from orchestrator.inference.law import fit_law
+from orchestrator.inference.threshold import Interval, Threshold
 from orchestrator.spec import Arm, ExperimentSpec
 from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.expressions import Expression
@@ -186,8 +187,16 @@ def _deviations(one: Sight, within: float, confidence: float) -> float:
 def _exponents(
     entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]
 ) -> Judged | None:
-    """By the apparent powers over the range that was run: all agree, or one disagrees."""
-    powers: Mapping[str, Interval] = answered.power.exponents if answered.power else {}
+    """By the apparent powers over the range that was run: all agree, or one disagrees.
+
+    With `where` they are the powers of those thresholds alone, by their intervals: degrees of a
+    polynomial, say, each have a power of d of their own.
+    """
+    law = answered.power
+    if entry.where is not None:
+        confidence = answered.thresholds[0].threshold.confidence if answered.thresholds else 0.95
+        law = fit_law(_where(entry, answered), confidence=confidence, family="power")
+    powers: Mapping[str, Interval] = law.exponents if law else {}
     known = {letter: powers[letter] for letter in entry.exponents if letter in powers}
     words = (f"{letter}^{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
              for letter, one in known.items())  # fmt: skip
@@ -202,6 +211,16 @@ def _exponents(
     return Judged(entry.source, _claim(entry), ", ".join(words) or "no law yet", verdict)
 
 
+def _where(entry: Theory, answered: ArmAnswer) -> list[Threshold]:
+    """The thresholds that the entry's `where` holds at."""
+    where = entry.where
+    return [
+        one.threshold
+        for one in answered.thresholds
+        if where is None or where.holds(d=one.asked.d, k=one.asked.k)
+    ]
+
+
 def _exponent(claimed: float, one: Interval, within: float | None) -> Verdict:
     """Agreement is an interval that holds the exponent and, with `within`, an estimate so near."""
     reach = within or 0.0
@@ -214,12 +233,7 @@ def _exponent(claimed: float, one: Interval, within: float | None) -> Verdict:
 
 def _status(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]) -> Judged:
     """By what the thresholds are said to be; one that is undecided leaves it open."""
-    where = entry.where
-    found = [
-        one.threshold.status
-        for one in answered.thresholds
-        if where is None or where.holds(d=one.asked.d, k=one.asked.k)
-    ]
+    found = [one.status for one in _where(entry, answered)]
     verdict: Verdict = "not decisive"
     if found and all(one == entry.status for one in found):
         verdict = "agrees"

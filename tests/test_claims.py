@@ -1,5 +1,7 @@
 """Verdicts on claims: pure rules, and whole experiments with answers of known numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.answer import Heading, TrialRow, answer
@@ -102,6 +104,24 @@ def test_exponents_are_judged_by_the_apparent_power_of_d():
     linear, quadratic = told(spec, rows)
     assert linear.claim == "n_star grows as d^1 (asymptotic)"
     assert (linear.verdict, quadratic.verdict) == ("agrees", "disagrees")
+
+
+def test_exponents_where_something_holds_are_those_of_these_thresholds_alone():
+    """n_star is 2 d at k = 1 and 20 d^2 / 8 at k = 2: no power of d over the whole range."""
+    axes = {"d": [8, 16, 32, 64], "k": [1, 2], "n": {"low": 2, "high": 40000}}
+    claims = [
+        {"exponents": {"d": power}, "where": f"k == {k}", "kind": "asymptotic"}
+        for k, power in ((1, 1), (2, 2), (2, 1))
+    ]
+    rows = [
+        replace(row, point=row.point.model_copy(update={"k": k}), key=f"{row.key} {k}")
+        for k, crossing in ((1, lambda d: 2 * d), (2, lambda d: 5 * d * d // 2))
+        for d in (8, 16, 32, 64)
+        for row in steps(d, crossing(d))
+    ]
+    linear, quadratic, wrong = told(experiment(*claims, axes=axes), rows)
+    assert linear.claim == "n_star grows as d^1 where k == 1 (asymptotic)"
+    assert (linear.verdict, quadratic.verdict, wrong.verdict) == ("agrees", "agrees", "disagrees")
 
 
 def test_a_status_is_a_claim():

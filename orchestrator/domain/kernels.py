@@ -44,16 +44,43 @@ def ntk(x: torch.Tensor, z: torch.Tensor, depth: int) -> torch.Tensor:
     Source: Jacot, Gabriel & Hongler (2018), arXiv:1806.07572, Theorem 1; Cho & Saul (2009),
     "Kernel methods for deep learning", for the two expectations.
     """
-    size = (x.square().sum(1)[:, None] * z.square().sum(1)).sqrt_().div_(x.shape[1])
-    tangent = _dot(x, z)
-    # An input of norm 0 has no angle; every term that uses it is multiplied by its norm.
-    cosine = (tangent / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_(-1.0, 1.0)
+    size, tangent, cosine = _angles(x, z)
     for _ in range(depth):
         opening = torch.arccos(cosine).neg_().add_(math.pi)
-        bend = (1.0 - cosine.square()).sqrt_()
-        cosine = bend.add_(cosine * opening).div_(math.pi).clamp_(-1.0, 1.0)
+        cosine = _next_cosine(cosine, opening)
         tangent = tangent.mul_(opening).div_(math.pi).addcmul_(size, cosine)
     return tangent
+
+
+def nngp(x: torch.Tensor, z: torch.Tensor, depth: int) -> torch.Tensor:
+    """Covariance of the outputs of that network at its random start, but for a factor: |x| |z| / d
+    times u after `depth` layers, u as in `ntk`.
+
+    The factor makes the kernel |x|^2 / d on the diagonal. Training the last layer alone is kernel
+    regression with it. At depth 0 it is the linear kernel.
+
+    Source: Cho & Saul (2009), "Kernel methods for deep learning", section 2; Lee, Bahri, Novak,
+    Schoenholz, Pennington & Sohl-Dickstein (2018), "Deep neural networks as Gaussian processes",
+    arXiv:1711.00165.
+    """
+    size, _, cosine = _angles(x, z)
+    for _ in range(depth):
+        cosine = _next_cosine(cosine, torch.arccos(cosine).neg_().add_(math.pi))
+    return cosine.mul_(size)
+
+
+def _angles(x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """|x| |z| / d, x.z / d, and the cosine of the angle between them: (m, n) each."""
+    size = (x.square().sum(1)[:, None] * z.square().sum(1)).sqrt_().div_(x.shape[1])
+    dot = _dot(x, z)
+    # An input of norm 0 has no angle; every term that uses it is multiplied by its norm.
+    return size, dot, (dot / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_(-1.0, 1.0)
+
+
+def _next_cosine(cosine: torch.Tensor, opening: torch.Tensor) -> torch.Tensor:
+    """The arc-cosine kernel of order 1 between unit vectors; `opening` is pi - arccos(cosine)."""
+    bend = (1.0 - cosine.square()).sqrt_()
+    return bend.add_(cosine * opening).div_(math.pi).clamp_(-1.0, 1.0)
 
 
 def _dot(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,8 @@ class Fit:
     bits for bit labels. `coefficients` is (B, d) where the learner estimates a linear function, or
     what its `estimates` says.
     `measures` holds tensors (B,), whatever the learner itself can say; `curves` are each trial's
-    learning curves, or nothing.
+    learning curves, or nothing. `smoother` maps inputs (B, m, …) to the matrix (m, n[b]) of each
+    trial that turns its n labels into its predictions, where the learner `smooths`.
     """
 
     outcomes: Sequence[Outcome]
@@ -99,6 +100,7 @@ class Fit:
     predict: Callable[[torch.Tensor], torch.Tensor] | None = None
     coefficients: torch.Tensor | None = None
     curves: Sequence[Curves] = ()
+    smoother: Callable[[torch.Tensor], Sequence[torch.Tensor]] | None = None
 
 
 def rounded_up(size: int, step: int = 16) -> int:
@@ -127,6 +129,8 @@ class Learner(Plugin):
     """Whether `Fit.coefficients` is given."""
     estimates: ClassVar[Estimand | None] = None
     """What `Fit.coefficients` is where it is not a linear function."""
+    smooths: ClassVar[bool] = False
+    """Whether `Fit.smoother` is given: predictions are linear in the labels."""
     n_counts: ClassVar[str] = "training examples"
     """What n counts, for tables and axes."""
     resumable: ClassVar[bool] = False
@@ -164,21 +168,21 @@ class LoopedLearner(Learner):
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
         """Fit one trial: x (n, …), y (n,); returns a `Fit` whose tensors have no axis B.
 
-        `predict` maps (m, …) to (m,); `outcomes` has one entry; measures are 0-dimensional.
+        `predict` maps (m, …) to (m,); `outcomes` has one entry; measures are 0-dimensional;
+        `smoother` gives a list of one matrix.
         """
         raise NotImplementedError
 
+    def fit_trial(self, problem: Problem, trial: int, streams: Streams) -> Fit:
+        """`fit_one` of that trial; a learner that must know the target overrides this instead."""
+        point = problem.point.model_copy(update={"n": int(problem.n[trial])})
+        return self.fit_one(problem.own(trial), point, streams)
+
     def fit(self, problem: Problem, streams: Streams) -> Fit:
         """Fit the trials one after another."""
-        fits = [
-            self.fit_one(
-                problem.own(trial),
-                problem.point.model_copy(update={"n": int(problem.n[trial])}),
-                streams.of(trial),
-            )
-            for trial in range(len(problem))
-        ]
-        return _stacked(fits)
+        return _stacked(
+            [self.fit_trial(problem, trial, streams.of(trial)) for trial in range(len(problem))]
+        )
 
 
 def _stacked(fits: Sequence[Fit]) -> Fit:
@@ -186,6 +190,11 @@ def _stacked(fits: Sequence[Fit]) -> Fit:
 
     def predict(x: torch.Tensor) -> torch.Tensor:
         return torch.stack([one(x[trial].clone()) for trial, one in enumerate(predicts) if one])
+
+    smoothers = [fit.smoother for fit in fits]
+
+    def smoother(x: torch.Tensor) -> list[torch.Tensor]:
+        return [one(x[trial].clone())[0] for trial, one in enumerate(smoothers) if one]
 
     coefficients = [fit.coefficients for fit in fits if fit.coefficients is not None]
     return Fit(
@@ -197,4 +206,5 @@ def _stacked(fits: Sequence[Fit]) -> Fit:
         predict=predict if all(one is not None for one in predicts) else None,
         coefficients=torch.stack(coefficients) if coefficients else None,
         curves=[curve for fit in fits for curve in fit.curves],
+        smoother=smoother if all(one is not None for one in smoothers) else None,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from orchestrator.domain.bias_variance import DECOMPOSED, bias_and_variance, is_decomposed
 from orchestrator.domain.learner import Fit, Learner, Problem
 from orchestrator.domain.target import Target
 
@@ -23,9 +24,11 @@ def reported(target: Target, learner: Learner) -> tuple[str, ...]:
     A linear learner on a linear target is judged by its coefficients (`relative_error`), which
     says more than a test sample would and costs nothing; other pairs are judged on test examples,
     and by the estimate where the learner gives what the target's `estimand` is. The coefficients of
-    a linear function have a direction.
+    a linear function have a direction. A learner that is linear in the labels has its test error
+    taken apart where the target knows its noise.
     """
-    return (*learner.reports, *_judged(target, learner))
+    apart = DECOMPOSED if is_decomposed(target, learner) else ()
+    return (*learner.reports, *apart, *_judged(target, learner))
 
 
 def _judged(target: Target, learner: Learner) -> tuple[str, ...]:
@@ -58,6 +61,8 @@ def judge(problem: Problem, fit: Fit, learner: Learner) -> dict[str, torch.Tenso
         assert fit.predict is not None
         predicted = fit.predict(problem.test.x)
         measures.update(on_test(predicted, problem.test.y, problem.target.labels))
+    if is_decomposed(problem.target, learner):
+        measures.update(bias_and_variance(problem, fit))
     return {name: value.detach().to("cpu", torch.float64) for name, value in measures.items()}
 
 

@@ -57,8 +57,6 @@ class _EntryWords(Part):
             raise ValueError("give one of n_star, table, exponents, status and mean")
         if self.exponents == {}:
             raise ValueError("exponents of nothing; give d or k")
-        if self.exponents is not None and self.where is not None:
-            raise ValueError("exponents are those of the whole range; leave out where")
         if (self.mean is None) != (self.measure is None):
             raise ValueError("mean and measure go together: the mean of a measure over trials")
         if self.table == []:

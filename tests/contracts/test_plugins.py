@@ -29,6 +29,8 @@ QUICK = {
     "relu_gradient_descent": {"steps": 12},
     "subspace_training": {"steps": 12, "width": 16, "examples": 40},
     "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
+    "random_features": {"features": 12},
+    "scalable_neural_kernel": {"features": 6},
 }
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
 

@@ -1,37 +1,166 @@
-"""What kernel ridge regression will do on a parity, from the kernel's eigenvalues alone."""
+"""What kernel ridge regression and random features will do, from a kernel's eigenvalues alone.
+
+Source: Simon, Dickens, Karkada & DeWeese (2023), "The eigenlearning framework", arXiv:2110.03922,
+equations 5 to 9; for random features Simon, Karkada, Ghosh & Belkin (2024), "More is better in
+modern machine learning", arXiv:2311.14646.
+"""
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+import numpy as np
+import torch
 from scipy.optimize import brentq
+from scipy.special import roots_jacobi
+
+from orchestrator.domain.harmonics import legendre, multiplicity
+
+Shape = Callable[[np.ndarray], np.ndarray]
+"""A kernel as a function of the cosine between inputs of squared norm d."""
 
 
-def predicted_r_squared(d: int, n: float, k: int, ridge: float) -> float:
-    """Expected R^2 of kernel ridge with K = exp(x.z/d) on a parity of k of d sign coordinates.
+@dataclass(frozen=True)
+class Spectrum:
+    """(How many, eigenvalue) of each degree from 0, and the sum `rest` of all eigenvalues above.
 
-    The eigenvalue of the C(d, l) parities of l coordinates is cosh(1/d)^(d-l) sinh(1/d)^l. With
-    kappa the root of sum_l C(d, l) L_l + ridge / kappa = n and L_l = lambda_l / (lambda_l + kappa),
-    R^2 = 1 - E0 (1 - L_k)^2, where E0 = n / (n - sum_l C(d, l) L_l^2).
-
-    Source: Simon, Dickens, Karkada & DeWeese (2023), "The eigenlearning framework",
-    arXiv:2110.03922, equations 5 to 9.
+    Degrees of which there are far more than examples act like a ridge of that size.
     """
+
+    levels: list[tuple[float, float]]
+    rest: float
+
+
+def of_kernel(kernel: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Shape:
+    """The kernel as a function of the cosine, from two inputs of length sqrt(2) in the plane."""
+
+    def shape(cosine: np.ndarray) -> np.ndarray:
+        s = torch.from_numpy(np.asarray(cosine, dtype=float))
+        z = math.sqrt(2.0) * torch.stack([s, (1.0 - s.square()).clamp_min(0.0).sqrt()], 1)
+        return kernel(torch.tensor([[math.sqrt(2.0), 0.0]]).double(), z)[0].numpy()
+
+    return shape
+
+
+def on_signs(d: int, shape: Shape, deepest: int = 8, cyclic: bool = False) -> Spectrum:
+    """Of a kernel of x.z / d, x uniform on signs: C(d, l) parities of degree l share a value,
+    E[shape(x.1 / d) x_1 … x_l]; of them those combinations that no cyclic shift changes."""
+    minus = np.arange(d + 1)
+    chance = np.array([math.comb(d, j) / 2**d for j in minus])
+    values = shape(1.0 - 2.0 * minus / d)
+    levels = []
+    for level in range(min(deepest, d) + 1):
+        parity = [
+            sum((-1) ** i * math.comb(j, i) * math.comb(d - j, level - i) for i in range(level + 1))
+            / math.comb(d, level)
+            for j in minus
+        ]
+        count = necklaces(d, level) if cyclic else math.comb(d, level)
+        levels.append((count, float(np.sum(chance * values * parity))))
+    return _with_rest(levels, d, shape, cyclic)
+
+
+def _with_rest(levels, d, shape, cyclic) -> Spectrum:
+    # Of the functions above, too, about one in d is invariant.
+    full = [(math.comb(d, level), value) for level, (_, value) in enumerate(levels)]
+    rest = float(shape(np.array([1.0]))[0]) - sum(count * value for count, value in full)
+    return Spectrum(levels, max(rest, 0.0) / (d if cyclic else 1))
+
+
+def necklaces(d: int, level: int) -> int:
+    """Orbits of subsets of `level` of d places on a circle, by Burnside's count."""
+    fixed = 0
+    for shift in range(d):
+        cycles = math.gcd(shift, d)
+        length = d // cycles
+        fixed += math.comb(cycles, level // length) if level % length == 0 else 0
+    return fixed // d
+
+
+def on_sphere(d: int, shape: Shape, deepest: int = 8) -> Spectrum:
+    """Of a kernel of the cosine, x uniform on the sphere: E[shape(t) P_l(t)] over the cosine t."""
+    nodes, weights = roots_jacobi(400, (d - 3) / 2, (d - 3) / 2)
+    weights = weights / weights.sum()
     levels = [
-        (math.comb(d, level), math.cosh(1 / d) ** (d - level) * math.sinh(1 / d) ** level)
-        for level in range(d + 1)
+        (
+            multiplicity(d, level),
+            float(weights @ (shape(nodes) * legendre(d, level, torch.from_numpy(nodes)).numpy())),
+        )
+        for level in range(deepest + 1)
     ]
+    rest = float(shape(np.array([1.0]))[0]) - sum(count * value for count, value in levels)
+    return Spectrum(levels, max(rest, 0.0))
+
+
+def r_squared(
+    spectrum: Spectrum, n: float, powers: Mapping[int, float], ridge: float, noise: float = 0.0
+) -> float:
+    """R^2 on labels without noise, of a target with variance powers[l] in each degree l > 0.
+
+    With kappa the root of sum_l C_l L_l + ridge / kappa = n, L_l = lambda_l / (lambda_l + kappa),
+    the test error is E0 (sum_l powers[l] (1 - L_l)^2 + noise^2), E0 = n / (n - sum_l C_l L_l^2).
+    """
+    total = ridge + spectrum.rest
 
     def excess(log_kappa: float) -> float:
         kappa = math.exp(log_kappa)
-        return sum(count * value / (value + kappa) for count, value in levels) + ridge / kappa - n
+        learned = sum(count * value / (value + kappa) for count, value in spectrum.levels)
+        return learned + total / kappa - n
 
     kappa = math.exp(brentq(excess, -200.0, 50.0, xtol=1e-12))
-    spent = sum(count * (value / (value + kappa)) ** 2 for count, value in levels)
-    missed = kappa / (levels[k][1] + kappa)
-    return 1.0 - n / (n - spent) * missed**2
-
-
-def predicted_n_star(d: int, k: int, ridge: float, r_squared: float = 0.5) -> float:
-    """The n at which the predicted R^2 reaches `r_squared`."""
-    return brentq(
-        lambda n: predicted_r_squared(d, n, k, ridge) - r_squared, 2.0, 0.999 * 2.0**d, xtol=1e-6
+    spent = sum(count * (value / (value + kappa)) ** 2 for count, value in spectrum.levels)
+    missed = sum(
+        power * (kappa / (spectrum.levels[level][1] + kappa)) ** 2
+        for level, power in powers.items()
     )
+    error = n / (n - spent) * (missed + noise**2) - noise**2
+    return 1.0 - error / sum(powers.values())
+
+
+def features_r_squared(
+    spectrum: Spectrum,
+    n: float,
+    features: int,
+    powers: Mapping[int, float],
+    ridge: float,
+    noise: float = 0.0,
+) -> float:
+    """The same for that many random features: kappa and gamma solve n = z + ridge / kappa and
+    features = z + features kappa / gamma, with z and q the sums of lambda / (lambda + gamma) and of
+    its square, and the rest of the spectrum many equal eigenvalues near 0."""
+    m = features
+
+    def sums(gamma: float) -> tuple[float, float]:
+        learned = [(count, value / (value + gamma)) for count, value in spectrum.levels]
+        z = sum(count * part for count, part in learned) + spectrum.rest / gamma
+        return z, sum(count * part**2 for count, part in learned)
+
+    def excess(log_gamma: float) -> float:
+        gamma = math.exp(log_gamma)
+        z, _ = sums(gamma)
+        return (n - z) * (m - z) * gamma / m - ridge
+
+    # z must stay below n and below m: gamma is above the root of z = min(n, m).
+    low = brentq(lambda g: sums(math.exp(g))[0] - min(n, m), -100.0, 50.0, xtol=1e-13)
+    gamma = math.exp(brentq(excess, low, 60.0, xtol=1e-14))
+    z, q = sums(gamma)
+    kappa = (m - z) * gamma / m
+    missed = sum(
+        power
+        * (
+            gamma / (spectrum.levels[level][1] + gamma)
+            - kappa
+            * spectrum.levels[level][1]
+            / (spectrum.levels[level][1] + gamma) ** 2
+            * m
+            / (m - q)
+        )
+        for level, power in powers.items()
+    )
+    error = (missed + noise**2) / (1.0 - (q * (m - 2.0 * z) + z**2) / (n * (m - q))) - noise**2
+    return 1.0 - error / sum(powers.values())
+
+
+def n_star(curve: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """The n at which the predicted R^2, rising from `low` to `high`, is `level`."""
+    return float(brentq(lambda n: curve(n) - level, low, high, xtol=1e-6))

@@ -7,6 +7,7 @@ from scipy.integrate import quad
 from sklearn.kernel_ridge import KernelRidge as Reference
 
 from orchestrator.domain import kernels
+from orchestrator.domain.harmonics import legendre
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.learners.kernel_ridge import KernelRidge
 from orchestrator.domain.pack import run_pack
@@ -14,10 +15,11 @@ from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
 from orchestrator.domain.targets.sparse_parity import SparseParity
+from orchestrator.domain.targets.spherical_harmonic import SphericalHarmonic
 from orchestrator.domain.trial import Cell, Trial
-from tests.domain.eigenlearning import predicted_n_star, predicted_r_squared
+from tests.domain.eigenlearning import n_star, of_kernel, on_signs, on_sphere, r_squared
 
-KERNELS = ("exp_dot", "rbf", "laplace", "polynomial", "ntk")
+KERNELS = ("exp_dot", "rbf", "laplace", "polynomial", "ntk", "nngp")
 
 
 def some_examples(n: int = 30, d: int = 7, seed: int = 0) -> Examples:
@@ -161,10 +163,28 @@ def test_a_trial_gives_the_same_bits_alone_and_in_any_company(kernel):
 
 
 @pytest.mark.parametrize(
-    ("d", "k", "n_star"), [(10, 2, 44.1), (15, 2, 91.6), (20, 2, 155.5), (20, 1, 16.55)]
+    ("d", "k", "known"),
+    [(10, 2, 44.1), (15, 2, 91.6), (20, 2, 155.5), (20, 1, 16.55), (15, 3, 449)],
 )
-def test_the_closed_form_gives_the_thresholds_it_is_known_for(d, k, n_star):
-    assert predicted_n_star(d, k, ridge=1e-6) == pytest.approx(n_star, rel=2e-3)
+def test_the_closed_form_gives_the_thresholds_it_is_known_for(d, k, known):
+    curve = lambda n: r_squared(on_signs(d, np.exp), n, {k: 1.0}, 1e-6)
+    assert n_star(curve, 0.5, 2.0, 4 * math.comb(d, k)) == pytest.approx(known, rel=2e-3)
+
+
+def test_eigenvalues_on_signs_are_the_products_they_are_known_to_be():
+    spectrum = on_signs(12, np.exp)
+    for level, (count, value) in enumerate(spectrum.levels):
+        known = math.cosh(1 / 12) ** (12 - level) * math.sinh(1 / 12) ** level
+        assert (count, value) == (math.comb(12, level), pytest.approx(known, rel=1e-6, abs=1e-16))
+
+
+def test_eigenvalues_on_the_sphere_make_the_kernel_up():
+    """The ntk of depth 2, by Gauss-Jacobi quadrature, summed over harmonics at given cosines."""
+    shape = of_kernel(lambda x, z: kernels.ntk(x, z, 2))
+    cosine = torch.tensor([-0.3, 0.1, 0.4], dtype=torch.float64)
+    levels = enumerate(on_sphere(12, shape, deepest=40).levels)
+    total = sum(count * value * legendre(12, level, cosine) for level, (count, value) in levels)
+    np.testing.assert_allclose(total.numpy(), shape(cosine.numpy()), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("d", "n", "k"), [(15, 60, 2), (15, 92, 2), (15, 150, 2), (20, 24, 1)])
@@ -173,4 +193,16 @@ def test_mean_r_squared_on_parities_is_what_the_eigenvalues_predict(d, n, k):
     results = run_pack(trials(KernelRidge(), d=d, n=n, k=k, repeats=range(96)))
     scores = np.array([result.measures["r_squared"] for result in results])
     error = scores.std(ddof=1) / math.sqrt(len(scores))
-    assert abs(scores.mean() - predicted_r_squared(d, n, k, 1e-6)) < 5 * error + 0.015
+    predicted = r_squared(on_signs(d, np.exp), n, {k: 1.0}, 1e-6)
+    assert abs(scores.mean() - predicted) < 5 * error + 0.015
+
+
+@pytest.mark.parametrize(("d", "n", "k"), [(20, 30, 1), (15, 136, 2), (15, 250, 2)])
+def test_mean_r_squared_of_the_ntk_on_harmonics_is_what_its_eigenvalues_predict(d, n, k):
+    """64 trials; the band is 5 standard errors plus 0.02 for finite d and n: 6e-7."""
+    cell = Cell(SphericalHarmonic(), KernelRidge(kernel="ntk", depth=2), Point(d=d, n=n, k=k))
+    results = run_pack([Trial(cell, repeat) for repeat in range(64)])
+    scores = np.array([result.measures["r_squared"] for result in results])
+    shape = of_kernel(lambda x, z: kernels.ntk(x, z, 2))
+    predicted = r_squared(on_sphere(d, shape), n, {k: 1.0}, 1e-6)
+    assert abs(scores.mean() - predicted) < 5 * scores.std(ddof=1) / 8 + 0.02

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from orchestrator.domain.learner import Outcome
-from orchestrator.domain.learners.ridge import Ridge, solved
+from orchestrator.domain.learners.ridge import Ridge
+from orchestrator.domain.linear_fit import ridge_solution
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.targets.linear import Linear
 from tests.builders import a_cell, training_examples, trials
@@ -18,7 +19,7 @@ def test_the_solution_is_least_squares_with_rows_of_the_root_of_the_ridge_below(
     x, y = rng.normal(size=(n, d)), rng.normal(size=n)
     below = np.vstack([x, math.sqrt(ridge) * np.eye(d)])
     reference = np.linalg.lstsq(below, np.append(y, np.zeros(d)))[0]
-    w = solved(torch.from_numpy(x), torch.from_numpy(y), ridge)
+    w = ridge_solution(torch.from_numpy(x), torch.from_numpy(y), ridge)
     assert np.allclose(w.numpy(), reference, rtol=1e-7, atol=1e-9)
 
 
@@ -35,7 +36,7 @@ def test_the_training_error_is_the_mean_square_of_what_is_left():
 def test_a_system_that_is_not_finite_diverges(bad):
     x = torch.ones(5, 3, dtype=torch.float64)
     x[2, 1] = bad
-    assert solved(x, x[:, 0], 1.0).isnan().all()
+    assert ridge_solution(x, x[:, 0], 1.0).isnan().all()
 
 
 def test_the_error_at_the_best_ridge_is_that_of_the_limit():

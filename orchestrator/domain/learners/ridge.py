@@ -2,11 +2,10 @@
 
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 
 from orchestrator.domain.learner import Fit, LoopedLearner
-from orchestrator.domain.linear_fit import linear_fit
+from orchestrator.domain.linear_fit import linear_fit, ridge_solution
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
@@ -35,23 +34,10 @@ class Ridge(LoopedLearner):
 
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
         """Coefficients (d,), and `train_error`, the mean squared error on the n examples."""
-        w = solved(examples.x, examples.y, self.ridge)
+        w = ridge_solution(examples.x, examples.y, self.ridge)
         return linear_fit(w, examples)
 
     def work(self, point: Point) -> float:
         """The smaller Gram matrix and its Cholesky factor."""
         least = min(point.n, point.d)
         return 2.0 * point.n * point.d * least + least**3 / 3.0
-
-
-def solved(x: torch.Tensor, y: torch.Tensor, ridge: float) -> torch.Tensor:
-    """W (d,) of x (n, d) and y (n,); nan where the system cannot be solved."""
-    n, d = x.shape
-    gram = x @ x.T if n < d else x.T @ x
-    gram.diagonal().add_(ridge)
-    factor, broken = torch.linalg.cholesky_ex(gram)
-    if int(broken) or not bool(factor.isfinite().all()):
-        return torch.full_like(x[0], torch.nan)
-    right = y if n < d else x.T @ y
-    found = torch.cholesky_solve(right[:, None], factor)[:, 0]
-    return x.T @ found if n < d else found

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.covariate_shift import Shifted
+from orchestrator.domain.covariate_shift import importance_weights
 from orchestrator.domain.learner import Fit, Learner, Outcome, Problem
 from orchestrator.domain.learners.least_squares import minimum_norm
 from orchestrator.domain.point import Point
@@ -57,15 +57,9 @@ class WeightedRidge(Learner):
 
     def _solved(self, problem: Problem, trial: int) -> tuple[torch.Tensor, torch.Tensor]:
         own = problem.own(trial)
-        w = weighted_solution(own, self._weights(own.x, problem), self.ridge)
+        weights = importance_weights(problem.target, own.x, problem.point, self.exponent)
+        w = weighted_solution(own, weights, self.ridge)
         return w, ((own.x * w).sum(1) - own.y).square().mean()
-
-    def _weights(self, x: torch.Tensor, problem: Problem) -> torch.Tensor:
-        if self.exponent == 0.0 or not isinstance(problem.target, Shifted):
-            return torch.ones_like(x[:, 0])
-        logs = self.exponent * problem.target.log_ratio(x, problem.point)
-        raised = (logs - logs.max()).exp()  # the largest is 1: no overflow, and no mean of 0
-        return raised / raised.mean()
 
     def work(self, point: Point) -> float:
         """Operations of a bidiagonalisation of (n + d) x d."""

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
+from orchestrator.domain.covariate_shift import spread_inputs, spread_log_ratio
 from orchestrator.domain.directions import uniform_direction
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
@@ -47,17 +48,13 @@ class ShiftedLinear(Target):
         self, concept: torch.Tensor, point: Point, count: int, streams: Streams
     ) -> Examples:
         """X (B, count, d) and y (B, count)."""
-        x = streams.normals(count, point.d)
+        x = spread_inputs(count, point, self.spread, streams)
         few = x[:, :, : point.k]
-        if streams.scope.rpartition("/")[2] != "test":
-            few *= self.spread
         y = (x * concept[:, None, :]).sum(2)
         cubes = (few * few * few - 3.0 * few).sum(2)
         y = y + self.misfit / math.sqrt(6.0 * point.k) * cubes
         return Examples(x=x, y=y + self.noise * streams.normals(count))
 
     def log_ratio(self, x: torch.Tensor, point: Point) -> torch.Tensor:
-        """See `Shifted`: k log(spread) - (1 - 1 / spread^2) sum_{j <= k} x_j^2 / 2."""
-        few = x[..., : point.k]
-        narrowing = 0.5 * (1.0 - self.spread**-2)
-        return point.k * math.log(self.spread) - narrowing * few.square().sum(-1)
+        """See `spread_log_ratio`."""
+        return spread_log_ratio(x, point, self.spread)
