@@ -19,6 +19,7 @@ class Coordinates:
 
     d: int
     is_symmetric: bool = False
+    device: torch.device | str = "cpu"
 
     @property
     def count(self) -> int:
@@ -40,16 +41,16 @@ class Coordinates:
 
     @cached_property
     def _triangle(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        rows, columns = torch.triu_indices(self.d, self.d)
-        weight = torch.full((self.count,), math.sqrt(2.0), dtype=torch.float64)
+        rows, columns = torch.triu_indices(self.d, self.d, device=self.device)
+        weight = torch.full_like(rows, math.sqrt(2.0), dtype=torch.float64)
         return rows, columns, weight.masked_fill(rows == columns, 1.0)
 
     @cached_property
     def _places(self) -> torch.Tensor:
         """Where in a vector each entry of the matrix is: int64 (d, d)."""
-        rows, columns, weight = self._triangle
-        places = torch.zeros(self.d, self.d, dtype=torch.int64)
-        places[rows, columns] = places[columns, rows] = torch.arange(len(weight))
+        rows, columns, _ = self._triangle
+        places = rows.new_zeros(self.d, self.d)
+        places[rows, columns] = places[columns, rows] = torch.arange(len(rows), device=rows.device)
         return places
 
 

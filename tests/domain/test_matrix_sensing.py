@@ -1,5 +1,7 @@
 """Matrix sensing: what is drawn, its coordinates, and the known threshold of convex recovery."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from orchestrator.domain.statistical_dimension import nuclear_norm_dimension
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
 from orchestrator.domain.targets.matrix_sensing import MatrixSensing
+from orchestrator.spec import load
 from tests.builders import a_point
 
 
@@ -113,4 +116,13 @@ def test_the_statistical_dimension_is_the_distance_of_gaussian_matrices_to_the_c
 
 def test_a_matrix_of_full_rank_needs_every_measurement():
     assert nuclear_norm_dimension(0.999) == pytest.approx(1.0, abs=0.003)
-    assert nuclear_norm_dimension(1 / 20) * 400 == pytest.approx(80.86, abs=0.01)
+
+
+def test_the_shipped_thresholds_are_the_statistical_dimension():
+    spec = load(Path(__file__).parents[2] / "experiments" / "matrix_sensing.yaml")
+    table = spec.theory[0].table
+    assert len(table) == 12
+    for row in table:
+        assert row.n_star == pytest.approx(
+            nuclear_norm_dimension(row.k / row.d) * row.d**2, abs=0.06
+        )

@@ -87,7 +87,7 @@ class FactoredDescent(LoopedLearner):
 
         A trial whose loss is not finite, or `BEYOND` times what it was, diverges.
         """
-        coordinates = Coordinates(point.d, self.form == "symmetric")
+        coordinates = Coordinates(point.d, self.form == "symmetric", examples.x.device)
         measured = Measurements.of(examples, coordinates)
         (F, G), losses = self._descended(measured, self.initial(point, streams))
         estimate = (F @ G.T).flatten()
@@ -128,13 +128,12 @@ class FactoredDescent(LoopedLearner):
         """The factors after the last step, and the losses before each step and after the last."""
         losses: list[float] = []
         is_to_modify = self.beta is not None
-        for _ in range(self.steps + 1):
+        for step in range(self.steps + 1):
             misfit = measured.misfit(factors[0] @ factors[1].T)
             losses.append(float(torch.dot(misfit, misfit)) / 2.0)
             # Written so that nan ends the loop.
-            if not self.tolerance * losses[0] < losses[-1] < BEYOND * losses[0]:
-                break
-            if len(losses) > self.steps:
+            goes_on = self.tolerance * losses[0] < losses[-1] < BEYOND * losses[0]
+            if step == self.steps or not goes_on:
                 break
             if is_to_modify and losses[-1] < self.modify_at * losses[0]:
                 factors, is_to_modify = self.modified(factors), False
