@@ -29,6 +29,18 @@ class Moments:
         return cls(x.T @ x / len(x), y.T @ x / len(x))
 
 
+def least_squares_layer(examples: Examples) -> torch.Tensor:
+    """The least squares W (c, d) of x (n, d) and y (n, c), shortest where n < d; nan if not finite.
+
+    By singular values (gelsd), as in `least_squares`: gelsy is not repeatable.
+    """
+    x, y = examples.x, examples.y
+    if not is_finite(x, y):
+        return torch.full((y.shape[1], x.shape[1]), torch.nan, dtype=x.dtype, device=x.device)
+    found: torch.Tensor = torch.linalg.lstsq(x.cpu(), y.cpu(), driver="gelsd").solution.T
+    return found.to(x.device)
+
+
 def layer_fit(W: torch.Tensor, rank: int, k: int, outcome: Outcome, examples: Examples) -> Fit:
     """The fit of a weight W (c, d) whose rank was found to be `rank`; diverged if not finite.
 

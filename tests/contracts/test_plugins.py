@@ -27,7 +27,7 @@ scan()
 QUICK = {
     "factored_descent": {"steps": 40},
     "nuclear_norm_recovery": {"steps": 20},
-    "ordered_dropout": {"steps": 30},
+    "ordered_dropout": {"sweeps": 10},
     "rank_pruning": {"steps": 30},
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
+from orchestrator.domain.layer_moments import least_squares_layer
 from orchestrator.domain.learner import Fit, Learner, Outcome, Problem
 from orchestrator.domain.low_rank import is_finite, truncated
 from orchestrator.domain.point import Point
@@ -62,7 +63,7 @@ class FisherWeightedTruncation(Learner):
 
     def truncated_layer(self, examples: Examples, rank: int) -> torch.Tensor:
         """The W (d, d) that is left of one trial's samples; nan for data that are not finite."""
-        W = trained(examples)
+        W = least_squares_layer(examples)
         if not is_finite(W):
             return W
         weight = importances(examples, W) if self.weights == "fisher" else torch.ones_like(W[0])
@@ -84,19 +85,6 @@ class FisherWeightedTruncation(Learner):
     def padded_n(self, points: Sequence[Point]) -> int:
         """No examples but the samples are read."""
         return 1
-
-
-def trained(examples: Examples) -> torch.Tensor:
-    """The least squares W (d, d) of x (n, d) and y (n, d), shortest where n < d; nan if not finite.
-
-    Products and sums of numbers too large to square may be infinite; so is what comes of them.
-    """
-    x, y = examples.x, examples.y
-    if not is_finite(x, y):
-        return torch.full((y.shape[1], x.shape[1]), torch.nan, dtype=x.dtype, device=x.device)
-    # gelsd as in `least_squares`: gelsy is not repeatable.
-    found: torch.Tensor = torch.linalg.lstsq(x.cpu(), y.cpu(), driver="gelsd").solution.T
-    return found.to(x.device)
 
 
 def importances(examples: Examples, W: torch.Tensor) -> torch.Tensor:
