@@ -25,8 +25,12 @@ class RankPruning(LoopedLearner):
     The gradient of the nuclear norm is U V^T over the singular values of the last pruning, and
     zero before the first: one decomposition serves both, as in the source. With m = every and
     h = learning_rate, what was cut grows back to a share f = 1 - (1 - h)^m of its size on inputs of
-    covariance I. Without the penalty the true rank k, singular values 1, then stays once it is
-    found, if f^2 noise^2 (d - k)^2 / n <= energy * k about: n grows as d^2.
+    covariance I. Without the penalty the true rank k, singular values 1, is reached once
+
+        (s + f^2 ((d - k)^2 - s)) noise^2 / n <= energy k,    s = 4 (d - k),
+
+    about: n grows as d^2 where f^2 d is large. s noise^2 / n is the largest singular value of the
+    noise, squared; it has to be cut while it is whole.
 
     `rank_error` is |rank - k|, for which alone k is read; `train_error` is that of the pruned W.
     x is (n, d), y (n, d). Every trial takes `steps` steps. Defaults are by hand.
