@@ -12,6 +12,8 @@ ON_TEST: dict[str, tuple[str, ...]] = {
     "real": ("test_error", "r_squared"),
     "sign": ("test_error", "test_accuracy", "r_squared"),
     "bit": ("test_error", "test_accuracy"),
+    "measurement": ("test_error", "r_squared"),
+    "vector": ("test_error", "r_squared"),
 }
 """Measures on fresh examples, by what the labels are."""
 OF_ESTIMATE = {"direction": "squared_overlap", "set": "exact_recovery"}
@@ -99,9 +101,13 @@ def on_test(predicted: torch.Tensor, y: torch.Tensor, labels: str) -> dict[str, 
     """Measures of predictions (B, m) against labels (B, m), each float64 (B,).
 
     Sign labels: the sign of the score is the prediction; a score of 0 or nan is wrong.
-    `r_squared` is 1 - mean squared error / variance of y on the test examples.
+    `r_squared` is 1 - mean squared error / variance of y on the test examples. Of vectors,
+    (B, m, C), every entry counts as a label, less its coordinate's mean for the variance.
     """
     predicted, y = predicted.to(torch.float64), y.to(torch.float64)
+    if labels == "vector":
+        centre = y.mean(1, keepdim=True)
+        predicted, y = (predicted - centre).flatten(1), (y - centre).flatten(1)
     measures: dict[str, torch.Tensor] = {}
     if labels == "bit":
         measures["test_error"] = (predicted != y).to(torch.float64).mean(1)

@@ -9,7 +9,7 @@ from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 
-Labels = Literal["real", "sign", "bit", "vector", "no"]
+Labels = Literal["real", "sign", "bit", "vector", "measurement", "no"]
 Estimand = Literal["direction", "set"]
 
 
@@ -34,8 +34,9 @@ class Target(Plugin):
     family: ClassVar[str] = "target"
 
     labels: ClassVar[Labels] = "real"
-    """What y holds: real numbers, signs ±1, bits 0/1 (uint8), real vectors (B, count, p), which are
-    not judged on test examples, or zeros for no labels."""
+    """What y holds: real numbers, signs ±1, bits 0/1 (uint8), real vectors (B, count, p),
+    measurements (real numbers <x, M> of a d x d matrix M, x being d * d numbers), or zeros for no
+    labels."""
     linear: ClassVar[bool] = False
     """Whether `draw` returns the coefficients (B, d) of a linear function of x, up to noise."""
     estimand: ClassVar[Estimand | None] = None

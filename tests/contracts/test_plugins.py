@@ -25,6 +25,10 @@ from tests.builders import a_point
 scan()
 
 QUICK = {
+    "factored_descent": {"steps": 40},
+    "nuclear_norm_recovery": {"steps": 20},
+    "ordered_dropout": {"sweeps": 10},
+    "rank_pruning": {"steps": 30},
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},
     "subspace_training": {"steps": 12, "width": 16, "examples": 40},
@@ -263,8 +267,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, target: Target, keys: set[str], value
         else:
             wrong = torch.tensor(value, dtype=torch.float64).to(given.y)
             given.x[:, :, 0] = torch.where(spoilt, wrong, given.x[:, :, 0])
-        spoilt = spoilt.view(-1, *[1] * (given.y.ndim - 1))
-        return Examples(given.x, torch.where(spoilt, wrong, given.y))
+        rows = spoilt.view(-1, *[1] * (given.y.ndim - 1))
+        return Examples(given.x, torch.where(rows, wrong, given.y))
 
     monkeypatch.setattr(type(target), "examples", examples)
 
