@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.learners.basis_pursuit import BasisPursuit
-from orchestrator.domain.plugin import Plugin, canonical_json, load_file, load_source
+from orchestrator.domain.plugin import Plugin, canonical_json, load_file, load_source, scan
 from orchestrator.domain.target import Target
 from orchestrator.domain.targets.sparse_linear import SparseLinear
 from orchestrator.errors import PluginError
@@ -24,6 +24,7 @@ class Mine(Target):
 
 @pytest.fixture(autouse=True)
 def _known_kinds_are_put_back(monkeypatch):
+    scan()  # a module says its kind once, when it is first imported
     monkeypatch.setattr(Target, "kinds", dict(Target.kinds))
     monkeypatch.setattr(Learner, "kinds", dict(Learner.kinds))
 
