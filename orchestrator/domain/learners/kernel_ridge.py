@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 
 from orchestrator.domain import kernels
+from orchestrator.domain.gram_solve import gram_solution
 from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
@@ -46,7 +47,7 @@ class KernelRidge(LoopedLearner):
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
         """Solve one trial. `train_error` is the mean squared error on its n examples."""
         gram = self.gram(examples.x, examples.x)
-        alpha = _solved(gram, examples.y, self.ridge)
+        alpha = gram_solution(gram, examples.y, self.ridge)
         finite = bool(alpha.isfinite().all())
         return Fit(
             outcomes=[Outcome.FITTED if finite else Outcome.DIVERGED],
@@ -83,21 +84,3 @@ class KernelRidge(LoopedLearner):
     def padded_n(self, points: Sequence[Point]) -> int:
         """The largest n; each trial reads its own rows only."""
         return max(point.n for point in points)
-
-
-def _solved(gram: torch.Tensor, y: torch.Tensor, ridge: float) -> torch.Tensor:
-    """The solution of (gram + ridge I) alpha = y of least norm; nan where gram is not finite."""
-    if not bool(gram.isfinite().all()):
-        return torch.full_like(y, torch.nan)
-    if ridge > 0.0:
-        regular = gram.clone()
-        regular.diagonal().add_(ridge)
-        factor, broken = torch.linalg.cholesky_ex(regular)
-        if int(broken) == 0:
-            return torch.cholesky_solve(y[:, None], factor)[:, 0]
-    values, vectors = torch.linalg.eigh(gram)
-    values = values + ridge
-    cutoff = values.abs().max() * len(values) * torch.finfo(values.dtype).eps
-    inverse = torch.where(values > cutoff, 1.0 / values, 0.0)
-    alpha: torch.Tensor = vectors @ (inverse * (vectors.T @ y))
-    return alpha
