@@ -186,9 +186,10 @@ def test_a_trial_draws_the_same_alone_as_in_a_pack(target):
 @pytest.mark.parametrize("target", TARGETS)
 def test_labels_are_what_the_target_says_they_are(target):
     _, examples = drawn(target, 50)
-    allowed = {"sign": {-1.0, 1.0}, "bit": {0, 1}}.get(target.labels)
+    allowed = {"sign": {-1.0, 1.0}, "bit": {0, 1}, "class": {0.0, 1.0}}.get(target.labels)
     assert examples.y.isfinite().all()
     assert allowed is None or set(examples.y.unique().tolist()) == allowed
+    assert target.labels != "class" or bool((examples.y.sum(2) == 1).all())
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -260,7 +261,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, target: Target, keys: set[str], value
         else:
             wrong = torch.tensor(value, dtype=torch.float64).to(given.y)
             given.x[:, :, 0] = torch.where(spoilt, wrong, given.x[:, :, 0])
-        return Examples(given.x, torch.where(spoilt, wrong, given.y))
+        rows = spoilt[:, :, None] if given.y.ndim == 3 else spoilt
+        return Examples(given.x, torch.where(rows, wrong, given.y))
 
     monkeypatch.setattr(type(target), "examples", examples)
 
