@@ -21,10 +21,11 @@ class ModularAddition(Target):
     be prime.
 
     A kernel that depends on x and z through |x - z| alone knows of two pairs only how many of their
-    residues agree, whatever they are called. It therefore adds a score of (a, c) to one of (b, c)
-    for a class c, up to a constant, on every pair that was not shown, and cannot name the sum:
-    without features nothing generalises, however large n is. Beyond some share of the table
-    learners of features name all sums, often long after they fit what they were shown (grokking).
+    residues agree, whatever they are called. On a pair that was not shown it therefore adds a score
+    of a and class c to one of b and c. But the right class is one that was shown neither with a nor
+    with b, where it stands in this very entry alone, so it is named last rather than first: without
+    features accuracy is below that of guessing, however large n is. Beyond some share of the table
+    learners of features name all sums, long after they fit what they were shown (grokking).
 
     The share that is held out, 1/5, was chosen by hand.
 
