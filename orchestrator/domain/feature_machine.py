@@ -165,4 +165,5 @@ def symmetric_power(matrix: torch.Tensor, power: float) -> torch.Tensor:
     if not bool(matrix.isfinite().all()):
         return torch.full_like(matrix, torch.nan)
     roots, vectors = torch.linalg.eigh((matrix + matrix.T) / 2.0)
-    return (vectors * roots.clamp_min(0.0).pow(power)) @ vectors.T
+    powers: torch.Tensor = (vectors * roots.clamp_min(0.0).pow(power)) @ vectors.T
+    return powers

@@ -22,4 +22,5 @@ def gram_solution(gram: torch.Tensor, y: torch.Tensor, ridge: float) -> torch.Te
     values = values + ridge
     cutoff = values.abs().max() * len(values) * torch.finfo(values.dtype).eps
     inverse = torch.where(values > cutoff, 1.0 / values, 0.0)
-    return (vectors @ (inverse[:, None] * (vectors.T @ columns))).view_as(y)
+    alpha: torch.Tensor = vectors @ (inverse[:, None] * (vectors.T @ columns))
+    return alpha.view_as(y)
