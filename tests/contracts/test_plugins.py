@@ -27,6 +27,7 @@ scan()
 QUICK = {
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},
+    "ntk_network": {"steps": 12, "width": 32},
     "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
 }
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
