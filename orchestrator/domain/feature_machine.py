@@ -51,9 +51,8 @@ class Machine:
 
     def at(self, z: torch.Tensor) -> torch.Tensor:
         """The function at z (m, D): (m,) or (m, C)."""
-        return values(squared_distances(z, self.x, self.metric), self.shape, self.length) @ (
-            self.alpha
-        )
+        kernel = values(squared_distances(z, self.x, self.metric), self.shape, self.length)
+        return kernel @ self.alpha
 
     @cached_property
     def slopes(self) -> torch.Tensor:
