@@ -48,8 +48,9 @@ class NtkNetwork(LoopedLearner):
     `learning_rate` / (lambda + ridge), lambda the largest eigenvalue of the `ntk` Gram matrix of
     the trial's own examples, q = rate ridge and m = (1 - sqrt q) / (1 + sqrt q). That is Nesterov's
     choice for curvatures between ridge and 1 / rate: distances to the minimum fall by about
-    1 - sqrt q a step. In the limit it is stable at a learning rate below 4/3. Trials whose parameters end
-    infinite or nan have diverged. `train_error` is the mean squared error on the n examples.
+    1 - sqrt q a step. In the limit it is stable at a learning rate below 4/3. Trials whose
+    parameters end infinite or nan have diverged. `train_error` is the mean squared error on the n
+    examples.
 
     x is (n, d), y (n,); float32, one trial after another: a trial's hidden values then stay in a
     core's cache. Width, ridge 0.1, learning rate 1/2, which leaves room for the scatter of narrow
