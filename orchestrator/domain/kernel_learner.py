@@ -1,6 +1,6 @@
-"""Learners whose hypothesis is a sum of kernels centred at the examples, and how it is solved."""
+"""Learners whose hypothesis is a sum of kernels centred at the examples."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -11,8 +11,6 @@ from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples
-
-Solver = Callable[[torch.Tensor], torch.Tensor]
 
 
 class KernelLearner(LoopedLearner):
@@ -80,24 +78,3 @@ class KernelLearner(LoopedLearner):
     def padded_n(self, points: Sequence[Point]) -> int:
         """The largest n; each trial reads its own rows only."""
         return max(point.n for point in points)
-
-
-def ridge_solver(gram: torch.Tensor, ridge: float) -> Solver:
-    """From y, (n,) or (n, p), to the solution of (gram + ridge I) alpha = y of least norm.
-
-    By Cholesky, or by eigendecomposition where the ridge is 0 or lost in rounding. Answers are nan
-    where gram is not finite.
-    """
-    if not bool(gram.isfinite().all()):
-        return lambda y: torch.full_like(y, torch.nan)
-    if ridge > 0.0:
-        regular = gram.clone()
-        regular.diagonal().add_(ridge)
-        factor, broken = torch.linalg.cholesky_ex(regular)
-        if int(broken) == 0:
-            return lambda y: torch.cholesky_solve(y.reshape(len(y), -1), factor).reshape(y.shape)
-    values, vectors = torch.linalg.eigh(gram)
-    values = values + ridge
-    cutoff = values.abs().max() * len(values) * torch.finfo(values.dtype).eps
-    inverse = torch.where(values > cutoff, 1.0 / values, 0.0)
-    return lambda y: vectors @ (inverse.reshape(-1, *[1] * (y.dim() - 1)) * (vectors.T @ y))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -14,6 +14,9 @@ from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Estimand, Examples, Labels, Target
+
+Estimate = Estimand | Literal["weights"]
+"""What learners give: an estimand itself, or weights of coordinates, from which a set follows."""
 
 
 class Outcome(StrEnum):
@@ -51,7 +54,7 @@ class Problem:
 
     @cached_property
     def test(self) -> Examples:
-        """The target's `test_count` examples for judging, the same for every n."""
+        """The examples on which hypotheses are judged, the same for every n."""
         return self.target.held_out(self.concept, self.point, self.streams.at("test"))
 
     def fresh(self, chunk: int, count: int) -> Examples:
@@ -88,8 +91,9 @@ class Fit:
     """What a learner found for each trial of a pack.
 
     `predict` maps inputs (B, m, …) to predictions (B, m): real scores for real and sign labels,
-    bits for bit labels. `coefficients` is (B, d) where the learner estimates a linear function, or
-    what its `estimates` says.
+    bits for bit labels; (B, m, C), a score for each class, where labels are classes.
+    `coefficients` is (B, d) where the learner estimates a linear function, or what its `estimates`
+    says.
     `measures` holds tensors (B,), whatever the learner itself can say; `curves` are each trial's
     learning curves, or nothing. `smoother` maps inputs (B, m, …) to the matrix (m, n[b]) of each
     trial that turns its n labels into its predictions, where the learner `smooths`.
@@ -127,8 +131,9 @@ class Learner(Plugin):
     """Whether `Fit.predict` is given, so that it can be judged on test examples."""
     linear: ClassVar[bool] = False
     """Whether `Fit.coefficients` is given."""
-    estimates: ClassVar[Estimand | None] = None
-    """What `Fit.coefficients` is where it is not a linear function."""
+    estimates: ClassVar[Estimate | None] = None
+    """What `Fit.coefficients` is where it is not a linear function: a direction, a set, or how much
+    each coordinate weighs, of which the largest are a set."""
     smooths: ClassVar[bool] = False
     """Whether `Fit.smoother` is given: predictions are linear in the labels."""
     n_counts: ClassVar[str] = "training examples"
@@ -168,8 +173,8 @@ class LoopedLearner(Learner):
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
         """Fit one trial: x (n, …), y (n,); returns a `Fit` whose tensors have no axis B.
 
-        `predict` maps (m, …) to (m,); `outcomes` has one entry; measures are 0-dimensional;
-        `smoother` gives a list of one matrix.
+        `predict` maps (m, …) to (m,), or to (m, C) for classes; `outcomes` has one entry; measures
+        are 0-dimensional; `smoother` gives a list of one matrix.
         """
         raise NotImplementedError
 

@@ -1,12 +1,15 @@
 """Measures: the numbers a trial reports, and which pair of target and learner reports which."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
 from orchestrator.domain.bias_variance import DECOMPOSED, bias_and_variance, is_decomposed
-from orchestrator.domain.learner import Fit, Learner, Problem
-from orchestrator.domain.target import Target
+from orchestrator.domain.learner import Estimate, Fit, Learner, Problem
+from orchestrator.domain.target import Estimand, Target
+
+Comparison = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""How good estimates (B, d) are, given what was to be estimated, (B, d): float64 (B,)."""
 
 ON_TEST: dict[str, tuple[str, ...]] = {
     "real": ("test_error", "r_squared"),
@@ -14,10 +17,9 @@ ON_TEST: dict[str, tuple[str, ...]] = {
     "bit": ("test_error", "test_accuracy"),
     "measurement": ("test_error", "r_squared"),
     "vector": ("test_error", "r_squared"),
+    "class": ("test_error", "test_accuracy"),
 }
-"""Measures on fresh examples, by what the labels are."""
-OF_ESTIMATE = {"direction": "squared_overlap", "set": "exact_recovery"}
-"""The measure of an estimate, by what is estimated."""
+"""Measures on test examples, by what the labels are."""
 
 
 def reported(target: Target, learner: Learner) -> tuple[str, ...]:
@@ -25,45 +27,42 @@ def reported(target: Target, learner: Learner) -> tuple[str, ...]:
 
     A linear learner on a linear target is judged by its coefficients (`relative_error`), which
     says more than a test sample would and costs nothing; other pairs are judged on test examples,
-    and by the estimate where the learner gives what the target's `estimand` is. The coefficients of
-    a linear function have a direction. A learner that is linear in the labels has its test error
-    taken apart where the target knows its noise.
+    and by the estimate where what the learner gives tells of the target's `estimand`. The
+    coefficients of a linear function have a direction. A learner that is linear in the labels has
+    its test error taken apart where the target knows its noise.
     """
     apart = DECOMPOSED if is_decomposed(target, learner) else ()
-    return (*learner.reports, *apart, *_judged(target, learner))
+    names = (*_of_estimate(target, learner), *_on_test(target, learner))
+    return (*learner.reports, *apart, *names)
 
 
-def _judged(target: Target, learner: Learner) -> tuple[str, ...]:
+def _of_estimate(target: Target, learner: Learner) -> Mapping[str, Comparison]:
     if target.linear and learner.linear:
-        return ("relative_error",)
-    return (*_of_estimate(target, learner), *_on_test(target, learner))
-
-
-def _of_estimate(target: Target, learner: Learner) -> tuple[str, ...]:
+        return {"relative_error": relative_error}
     asked = "direction" if target.linear else target.estimand
     given = "direction" if learner.linear else learner.estimates
-    return (OF_ESTIMATE[asked],) if asked is not None and asked == given else ()
+    return OF_ESTIMATE.get((asked, given), {})
 
 
 def _on_test(target: Target, learner: Learner) -> tuple[str, ...]:
-    if learner.predicts and target.test_count:
+    by_coefficients = target.linear and learner.linear
+    if learner.predicts and target.test_count and not by_coefficients:
         return ON_TEST[target.labels]
     return ()
 
 
 def judge(problem: Problem, fit: Fit, learner: Learner) -> dict[str, torch.Tensor]:
     """Every measure of `reported`, each float64 (B,) on the CPU."""
-    measures = dict(fit.measures)
-    names = _judged(problem.target, learner)
-    for name in names:
-        if name in BY_ESTIMATE:
-            assert fit.coefficients is not None
-            measures[name] = BY_ESTIMATE[name](fit.coefficients, problem.concept)
-    if "test_error" in names:
+    target, measures = problem.target, dict(fit.measures)
+    for name, comparison in _of_estimate(target, learner).items():
+        assert fit.coefficients is not None
+        truth = target.truth(problem.concept, problem.point)
+        measures[name] = comparison(fit.coefficients, truth)
+    if _on_test(target, learner):
         assert fit.predict is not None
         predicted = fit.predict(problem.test.x)
-        measures.update(on_test(predicted, problem.test.y, problem.target.labels))
-    if is_decomposed(problem.target, learner):
+        measures.update(on_test(predicted, problem.test.y, target.labels))
+    if is_decomposed(target, learner):
         measures.update(bias_and_variance(problem, fit))
     return {name: value.detach().to("cpu", torch.float64) for name, value in measures.items()}
 
@@ -89,34 +88,64 @@ def exact_recovery(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return (estimate == truth).all(1).to(torch.float64)
 
 
-BY_ESTIMATE: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "relative_error": relative_error,
-    "squared_overlap": squared_overlap,
-    "exact_recovery": exact_recovery,
+def leading_recovery(weights: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """1 where every coordinate of the set `truth` weighs more than all others: float64 (B,).
+
+    So the set is that of the largest weights, as many as it has coordinates. nan where a weight is.
+    """
+    least = weights.masked_fill(truth == 0, torch.inf).amin(1)
+    most = weights.masked_fill(truth != 0, -torch.inf).amax(1)
+    recovered = (least > most).to(torch.float64)
+    return torch.where(weights.isnan().any(1), torch.nan, recovered)
+
+
+def support_share(weights: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The share of all weight that lies on the set `truth`: float64 (B,), nan without weight."""
+    weights = weights.to(torch.float64)
+    return (weights * truth).sum(1) / weights.sum(1)
+
+
+OF_ESTIMATE: dict[tuple[Estimand | None, Estimate | None], Mapping[str, Comparison]] = {
+    ("direction", "direction"): {"squared_overlap": squared_overlap},
+    ("set", "set"): {"exact_recovery": exact_recovery},
+    ("set", "weights"): {"exact_recovery": leading_recovery, "support_share": support_share},
 }
-"""How an estimate is compared with the truth, by measure."""
+"""Measures of an estimate, by what the target asks for and what the learner gives."""
 
 
 def on_test(predicted: torch.Tensor, y: torch.Tensor, labels: str) -> dict[str, torch.Tensor]:
     """Measures of predictions (B, m) against labels (B, m), each float64 (B,).
 
-    Sign labels: the sign of the score is the prediction; a score of 0 or nan is wrong.
-    `r_squared` is 1 - mean squared error / variance of y on the test examples. Of vectors,
-    (B, m, C), every entry counts as a label, less its coordinate's mean for the variance.
+    Sign labels: the sign of the score is the prediction; a score of 0 or nan is wrong. Of classes
+    both are (B, m, C) and the largest score is the prediction; where the right class shares it with
+    another, or a score is nan, it is wrong. `r_squared` is 1 - mean squared error / variance of y
+    on the test examples. Of vectors, (B, m, C), every entry counts as a label, less its
+    coordinate's mean for the variance.
     """
     predicted, y = predicted.to(torch.float64), y.to(torch.float64)
     if labels == "vector":
         centre = y.mean(1, keepdim=True)
         predicted, y = (predicted - centre).flatten(1), (y - centre).flatten(1)
     measures: dict[str, torch.Tensor] = {}
-    if labels == "bit":
-        measures["test_error"] = (predicted != y).to(torch.float64).mean(1)
-    elif labels == "sign":
-        measures["test_error"] = (~(predicted * y > 0)).to(torch.float64).mean(1)
-    if measures:
+    if labels in _RIGHT:
+        measures["test_error"] = (~_RIGHT[labels](predicted, y)).to(torch.float64).mean(1)
         measures["test_accuracy"] = 1.0 - measures["test_error"]
-    if labels != "bit":
+    if "r_squared" in ON_TEST[labels]:
         squared = (predicted - y).square().mean(1)
         measures["r_squared"] = 1.0 - squared / y.var(1, correction=0)
         measures.setdefault("test_error", squared)
     return measures
+
+
+def _right_class(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    own = scores.masked_fill(y == 0, -torch.inf).amax(2)
+    others = scores.masked_fill(y != 0, -torch.inf).amax(2)
+    return own > others
+
+
+_RIGHT: dict[str, Comparison] = {
+    "bit": torch.eq,
+    "sign": lambda predicted, y: predicted * y > 0,
+    "class": _right_class,
+}
+"""Which predictions name the label, bool (B, m), by what the labels are."""

@@ -84,6 +84,11 @@ class Streams:
         chosen = np.sort(np.argsort(drawn, axis=1, kind="stable")[:, :count], axis=1)
         return torch.from_numpy(chosen).to(self.device)
 
+    def permutations(self, size: int) -> torch.Tensor:
+        """The numbers of range(`size`) in uniformly random order: int64 (B, size)."""
+        drawn = _filled(self.generators(), (size,), _uniform)
+        return torch.from_numpy(np.argsort(drawn, axis=1, kind="stable")).to(self.device)
+
     def indices(self, below: torch.Tensor, *shape: int) -> torch.Tensor:
         """Uniform on range(below[b]) for each trial b: int64 (B, *shape). `below` is int64 (B,).
 

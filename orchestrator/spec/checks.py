@@ -54,6 +54,7 @@ def check_points(arms: Sequence[Arm], axes: Axes, search: Search, findings: Find
         if default_k not in pairs:
             pairs[default_k] = axes.pairs(default_k, findings)
         _check_drawable(arm, pairs[default_k], axes, findings)
+        _check_supply(arm, pairs[default_k], axes, findings)
     for default_k, found in pairs.items():
         _check_n(axes, found, default_k, search, findings)
     if not findings.touch("axes"):
@@ -71,6 +72,19 @@ def _check_drawable(arm: Arm, pairs: Pairs, axes: Axes, findings: Findings) -> N
             findings.add(path, line)
     if len(told) > MOST_TOLD:
         findings.once("axes.points", f"{len(told) - MOST_TOLD} more points have such a fault")
+
+
+def _check_supply(arm: Arm, pairs: Pairs, axes: Axes, findings: Findings) -> None:
+    """No n exceeds the examples that a target has."""
+    for d, k in pairs:
+        most = arm.target.most_n(d, k)
+        ends = axes.n_range(d, k, arm.target.default_k, Findings())
+        if most is not None and ends and ends[1] > most:
+            findings.once(
+                "axes.n",
+                f"{ends[1]:,} at d = {d}, k = {k}, where {arm.target.kind} has {most:,} examples "
+                "to learn from; end n there or below",
+            )
 
 
 def _check_n(axes: Axes, pairs: Pairs, default_k: int, search: Search, findings: Findings) -> None:

@@ -32,6 +32,7 @@ QUICK = {
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},
     "subspace_training": {"steps": 12, "width": 16, "examples": 40},
+    "ntk_network": {"steps": 12, "width": 32},
     "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
     "random_features": {"features": 12},
     "scalable_neural_kernel": {"features": 6},
@@ -193,9 +194,10 @@ def test_a_trial_draws_the_same_alone_as_in_a_pack(target):
 @pytest.mark.parametrize("target", TARGETS)
 def test_labels_are_what_the_target_says_they_are(target):
     _, examples = drawn(target, 50)
-    allowed = {"sign": {-1.0, 1.0}, "bit": {0, 1}}.get(target.labels)
+    allowed = {"sign": {-1.0, 1.0}, "bit": {0, 1}, "class": {0.0, 1.0}}.get(target.labels)
     assert examples.y.isfinite().all()
     assert allowed is None or set(examples.y.unique().tolist()) == allowed
+    assert target.labels != "class" or bool((examples.y.sum(2) == 1).all())
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -6,13 +8,17 @@ from orchestrator.domain.learners.group_testing_decoder import GroupTestingDecod
 from orchestrator.domain.learners.least_squares import LeastSquares
 from orchestrator.domain.learners.linear_separator import LinearSeparator
 from orchestrator.domain.learners.principal_component import PrincipalComponent
+from orchestrator.domain.learners.recursive_feature_machine import RecursiveFeatureMachine
 from orchestrator.domain.learners.sliced_inverse_regression import SlicedInverseRegression
 from orchestrator.domain.measures import (
+    ON_TEST,
     exact_recovery,
+    leading_recovery,
     on_test,
     relative_error,
     reported,
     squared_overlap,
+    support_share,
 )
 from orchestrator.domain.targets.dense_parity import DenseParity
 from orchestrator.domain.targets.group_testing import GroupTesting
@@ -41,6 +47,12 @@ from orchestrator.domain.targets.spiked_covariance import SpikedCovariance
             GroupTestingDecoder(),
             {"consistent", "exact_recovery", "test_error", "test_accuracy"},
         ),
+        (
+            SparseParity(),
+            RecursiveFeatureMachine(),
+            {"train_error", "exact_recovery", "support_share", *ON_TEST["sign"]},
+        ),
+        (SparseLinear(), RecursiveFeatureMachine(), {"train_error", *ON_TEST["real"]}),
         (GroupTesting(), GaussianElimination(), {"identified", "test_error", "test_accuracy"}),
         (
             SparseParity(),
@@ -69,6 +81,27 @@ def test_a_set_is_recovered_when_no_coordinate_differs():
     truth = torch.tensor([[1, 0, 1], [1, 0, 1], [0, 0, 0]], dtype=torch.uint8)
     estimate = torch.tensor([[1, 0, 1], [1, 1, 1], [0, 0, 0]], dtype=torch.uint8)
     assert exact_recovery(estimate, truth).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_weights_recover_a_set_when_its_least_outweighs_all_others():
+    truth = torch.tensor([[1, 0, 1]] * 4, dtype=torch.uint8)
+    weights = torch.tensor([[2.0, 1, 3], [2.0, 2, 3], [1.0, 2, 3], [2.0, 1, math.nan]])
+    recovered = leading_recovery(weights, truth).tolist()
+    assert recovered[:3] == [1.0, 0.0, 0.0]
+    assert math.isnan(recovered[3])
+
+
+def test_the_share_of_a_support_is_its_part_of_all_weight():
+    truth = torch.tensor([[1, 0, 1]], dtype=torch.uint8)
+    assert support_share(torch.tensor([[2.0, 1, 5]]), truth).tolist() == [0.875]
+
+
+def test_the_class_of_the_largest_score_counts_and_neither_ties_nor_nan_do():
+    scores = torch.tensor([[[0.1, 0.7], [0.7, 0.1], [0.5, 0.5], [math.nan, 0.9], [0.9, math.nan]]])
+    y = torch.tensor([[[0.0, 1], [0, 1], [0, 1], [0, 1], [1, 0]]])
+    measures = on_test(scores, y, "class")
+    assert measures["test_error"].tolist() == [0.8]
+    assert measures["test_accuracy"].tolist() == pytest.approx([0.2])
 
 
 def test_a_score_of_zero_is_a_wrong_sign():

@@ -44,6 +44,12 @@ def test_the_hidden_support_holds_k_distinct_coordinates():
     assert concept.sort(1).values.tolist() == [list(range(7))] * 3
 
 
+def test_what_is_estimated_of_a_parity_is_the_set_of_its_coordinates():
+    concept, _ = drawn(SparseParity(), d=7, k=3, count=1)
+    members = SparseParity().truth(concept, Point(d=7, n=1, k=3))
+    assert [row.nonzero().flatten().tolist() for row in members] == concept.tolist()
+
+
 def test_every_coordinate_is_hidden_equally_often():
     """Chi-square with 9 degrees of freedom above 45 has chance 9e-7."""
     keys = [str(number) for number in range(2000)]

@@ -4,7 +4,8 @@ from typing import Literal
 
 import torch
 
-from orchestrator.domain.kernel_learner import KernelLearner, ridge_solver
+from orchestrator.domain.gram_solve import ridge_solver
+from orchestrator.domain.kernel_learner import KernelLearner
 from orchestrator.domain.point import Point
 
 

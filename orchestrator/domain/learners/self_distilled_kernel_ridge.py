@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.kernel_learner import KernelLearner, ridge_solver
+from orchestrator.domain.gram_solve import ridge_solver
+from orchestrator.domain.kernel_learner import KernelLearner
 from orchestrator.domain.point import Point
 
 

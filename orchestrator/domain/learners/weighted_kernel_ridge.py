@@ -6,7 +6,8 @@ import torch
 from pydantic import Field
 
 from orchestrator.domain.covariate_shift import importance_weights
-from orchestrator.domain.kernel_learner import KernelLearner, Solver, ridge_solver
+from orchestrator.domain.gram_solve import Solver, ridge_solver
+from orchestrator.domain.kernel_learner import KernelLearner
 from orchestrator.domain.learner import Fit, Outcome, Problem
 from orchestrator.domain.streams import Streams
 
