@@ -21,7 +21,7 @@ from orchestrator.domain.plugin import load_file
 from orchestrator.domain.point import Point
 from orchestrator.engine import InlineExecutor, RayExecutor
 from orchestrator.plan.reuse import wanted
-from orchestrator.ports import ArmTally, Ask, StoppedBy, SweepRecord
+from orchestrator.ports import NO_LESSONS, ArmTally, Ask, StoppedBy, SweepRecord
 from orchestrator.spec import ExperimentSpec
 from orchestrator.sweep import Sweep
 from orchestrator.tracking.database import Database
@@ -72,8 +72,8 @@ class Walking:
 class Acknowledging(Ledger):
     """Writes down which trials it was told are safe."""
 
-    def commit(self, results, attempts, where=""):
-        refused = super().commit(results, attempts, where)
+    def commit(self, results, attempts, where="", lessons=NO_LESSONS):
+        refused = super().commit(results, attempts, where, lessons)
         frail.note("acked", [one.key for one in results if one.key not in refused])
         return refused
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import Interrupted, LedgerUnreachable, PhasefrontError
 from orchestrator.plan.reuse import Reusable, Wanted, wanted
-from orchestrator.ports import Ask, Settled, SweepRecord, SweepStatus, Tracker
+from orchestrator.ports import NO_LESSONS, Ask, Settled, SweepRecord, SweepStatus, Tracker
 from orchestrator.sweep import Progress, Sweep
 from tests.faults.simulator.cluster import SimulatedExecutor
 from tests.faults.simulator.science import Asking, a_spec
@@ -172,9 +172,13 @@ class Watched:
         return self._call(lambda: self._tracker.begin(keys))
 
     def commit(
-        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+        self,
+        results: Sequence[Result],
+        attempts: Mapping[str, int],
+        where: str = "",
+        lessons: Mapping[str, str] = NO_LESSONS,
     ) -> list[str]:
-        refused = self._call(lambda: self._tracker.commit(results, attempts, where))
+        refused = self._call(lambda: self._tracker.commit(results, attempts, where, lessons))
         self._witness.acknowledged([one for one in results if one.key not in refused])
         return refused
 

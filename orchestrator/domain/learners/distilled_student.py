@@ -1,0 +1,120 @@
+"""A two-layer network that learns what a larger one knows, at once or along a curriculum."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+
+from orchestrator.domain.batched_net import ACTIVATIONS, Parameters, Sizes, scores, scores_of_padded
+from orchestrator.domain.learner import Learner, Problem, revision_with
+from orchestrator.domain.learners.two_layer_teacher import TwoLayerTeacher
+from orchestrator.domain.minibatches import CHUNK_STEPS, Batch, FreshBatches, Minibatches
+from orchestrator.domain.point import Point
+from orchestrator.domain.streams import Streams
+from orchestrator.domain.two_layer_network import TwoLayerNetwork
+
+SCALED_ON = 1024
+"""Examples on which a random projection is brought to mean 0 and variance 1. Chosen by hand."""
+
+
+class DistilledStudent(TwoLayerNetwork):
+    kind: Literal["distilled_student"] = "distilled_student"
+    method: Literal["one_shot", "progressive", "curriculum"] = "curriculum"
+    first_share: float = Field(0.5, gt=0.0, lt=1.0, description="of the steps, on the projection")
+    teacher_width: int = Field(256, ge=1, description="hidden units of the teacher")
+    teacher_n: int = Field(50_000, ge=1, description="fresh examples that the teacher sees")
+    teacher_learning_rate: float = Field(0.01, gt=0.0)
+    teacher_weight_decay: float = Field(0.1, ge=0.0)
+    teacher_stages: int = Field(8, ge=1, le=64, description="networks of the teacher's, in turn")
+    loss: Literal["squared"] = "squared"  # type: ignore[assignment]
+    weight_decay: float = Field(0.0, ge=0.0, description="decoupled, of both weight matrices")
+    samples: Literal["fresh"] = "fresh"  # type: ignore[assignment]
+
+    revision: ClassVar[int] = revision_with(1, TwoLayerTeacher)
+    n_counts: ClassVar[str] = "fresh examples"
+
+    def teacher(self, point: Point) -> tuple[Learner, Point]:
+        """One for all methods and all n."""
+        learner = TwoLayerTeacher(
+            width=self.teacher_width,
+            activation=self.activation,
+            learning_rate=self.teacher_learning_rate,
+            weight_decay=self.teacher_weight_decay,
+            stages=self.teacher_stages,
+        )
+        return learner, point.model_copy(update={"n": self.teacher_n})
+
+    def minibatches(self, problem: Problem, streams: Streams, inputs: int) -> Minibatches:
+        """Fresh examples, labelled by the networks of the course in turn."""
+        assert self.batch_size is not None
+        fresh = FreshBatches(problem, self.batch_size, inputs)
+        return _Taught(self, fresh, problem, self.course(problem, streams))
+
+    def course(self, problem: Problem, streams: Streams) -> torch.Tensor:
+        """The networks that each trial learns from, in turn: (B, L, P), the last the teacher."""
+        networks = problem.lesson["networks"].to(problem.n.device)
+        match self.method:
+            case "one_shot":
+                return networks[:, -1:]
+            case "progressive":
+                return networks
+            case "curriculum":
+                first = self._projected(networks[:, -1], problem, streams.at("projection"))
+                return torch.stack([first, networks[:, -1]], 1)
+
+    def _projected(
+        self, networks: torch.Tensor, problem: Problem, streams: Streams
+    ) -> torch.Tensor:
+        """The same hidden layers (B, P) under random outer weights, of mean 0 and variance 1."""
+        net = self.teachers(problem, networks)
+        net.outer[:, : self.teacher_width] = streams.normals(self.teacher_width)
+        net.offset.zero_()
+        x = problem.target.examples(
+            problem.concept, problem.point, SCALED_ON, streams.at("examples")
+        ).x
+        values = scores(net, x, ACTIVATIONS[self.activation])
+        deviation = values.std(1, keepdim=True).clamp_min(1e-12)
+        net.outer.div_(deviation)
+        net.offset.copy_(-values.mean(1, keepdim=True) / deviation)
+        return net.rows()
+
+    def teachers(self, problem: Problem, networks: torch.Tensor) -> Parameters:
+        """Networks of the teacher's size from their rows (B, P)."""
+        sizes = Sizes.of(len(networks), problem.point.d, self.teacher_width)
+        net = Parameters.zeros(sizes, networks.dtype, networks.device)
+        net.put_rows(range(len(networks)), networks)
+        return net
+
+    def lesson_at(self, step: int, n: int, lessons: int) -> int:
+        """Which network of a course of so many is learnt from at a step (from 0) of n's."""
+        share = step / self.steps_at(n)
+        if self.method == "curriculum":
+            return int(share >= self.first_share)
+        return min(int(lessons * share), lessons - 1)
+
+
+class _Taught:
+    """Fresh batches whose labels are the scores of each trial's current network of its course."""
+
+    def __init__(
+        self, student: DistilledStudent, fresh: FreshBatches, problem: Problem, course: torch.Tensor
+    ) -> None:
+        self.rows = fresh.rows
+        self._student, self._fresh, self._problem, self._course = student, fresh, problem, course
+        self._activation = ACTIVATIONS[student.activation]
+
+    def chunk(self, number: int, trials: Sequence[int]) -> Iterator[Batch]:
+        """See `Minibatches`."""
+        picked = self._course[list(trials)]
+        n = self._problem.n[list(trials)].tolist()
+        places: list[int] = []
+        for offset, batch in enumerate(self._fresh.chunk(number, trials)):
+            step = number * CHUNK_STEPS + offset
+            now = [self._student.lesson_at(step, one, picked.shape[1]) for one in n]
+            if now != places:
+                places = now
+                net = self._student.teachers(
+                    self._problem, picked[torch.arange(len(now)), torch.tensor(now)]
+                )
+            yield batch._replace(y=scores_of_padded(net, batch.x, self._activation))
