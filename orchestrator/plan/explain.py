@@ -155,9 +155,9 @@ def _teachers(stories: Sequence[Story]) -> dict[str, Any] | None:
 def _teacher_lines(found: Mapping[str, Any]) -> Iterator[str]:
     counts = ", ".join(f"{count} {state}" for state, count in found["trials"].items() if count)
     total, made = sum(found["trials"].values()), found["lessons_made"]
-    yield f"{_count(total, 'teacher')}, one for all that learn from it: {counts}"
-    again = f", of {found['made_again']} again after it was lost" if found["made_again"] else ""
-    yield f"  {made:>6} times one was trained{again}"
+    again = f", {found['made_again']} of them again" if found["made_again"] else ""
+    times = f"trained {_count(made, 'time')}{again}"
+    yield f"{_count(total, 'teacher')} of these trials: {counts}; {times}"
 
 
 # A cell
