@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from pydantic import Field
 
 from orchestrator.domain.checkpoints import Checkpoint
 from orchestrator.domain.learner import Fit, Learner, Outcome
@@ -133,7 +134,7 @@ class Listener(Patient):
     """Reports its own number plus the one that it was taught."""
 
     kind: Literal["listener"] = "listener"
-    lecturer: dict[str, str | float] = {}
+    lecturer: dict[str, str | float] = Field(default_factory=dict)
 
     def teacher(self, point):
         return Lecturer(**self.lecturer), point.model_copy(update={"n": 40})

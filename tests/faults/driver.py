@@ -17,6 +17,7 @@ import torch
 
 from orchestrator import failpoints
 from orchestrator.cli import main
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.plugin import load_file
 from orchestrator.domain.point import Point
 from orchestrator.engine import InlineExecutor, RayExecutor
@@ -107,6 +108,10 @@ class Life:
         return self.folder / "ledger.db"
 
     @property
+    def lessons(self) -> Path:
+        return self.folder / "lessons"
+
+    @property
     def log(self) -> Path:
         return self.folder / "exec.log"
 
@@ -121,7 +126,10 @@ def live(life: Life) -> None:
     mirror = OutboxMirror(database, store, pace_s=0.0) if life.is_mirrored else None
     tracker, spec = Acknowledging(database, mirror), life.spec
     tracker.open(SweepRecord(spec.id, spec.name, spec.canonical, "", "running", started=1e9))
-    executor = RayExecutor(None, life.slots, 0.0, [PLUGIN]) if life.slots else InlineExecutor()
+    Lessons(life.lessons).make()
+    executor = InlineExecutor(lessons=Lessons(life.lessons))
+    if life.slots:
+        executor = RayExecutor(None, life.slots, 0.0, [PLUGIN], None, life.lessons)
     try:
         tracker.reusable(wanted(spec), spec.seed)
         walking = Walking(life.rounds)
