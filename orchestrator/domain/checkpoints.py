@@ -132,7 +132,7 @@ class Checkpoints:
         """Keep this and remove what was kept before. Raises `OSError`."""
         if not self.folder.is_dir() or size_of(saved.state) > MOST_BYTES:
             return
-        content = packed({**saved.state, _SECONDS: np.float64(saved.seconds)})
+        content = packed({**saved.state, _SECONDS: np.asarray(saved.seconds)})
         path = self._home(key) / f"{saved.at:010d}-{checksum(key, content)}.npz"
         older = [one for one in self._files(key) if one != path]
         write_whole(path, content)

@@ -79,6 +79,8 @@ class Lessons:
 
     def names(self, keys: Iterable[str]) -> dict[str, str]:
         """The names of the files of those lessons that were made here."""
+        if not self._names:
+            return {}
         return {key: self._names[key] for key in keys if key in self._names}
 
     def holds(self, key: str) -> bool:

@@ -116,9 +116,9 @@ def _fit_together(
     with torch.no_grad():
         fit = cell.learner.fit(problem, streams.at("learner"))
         measures = judge(problem, fit, cell.learner)
-    for row, key in enumerate(keys[: len(group)]):
-        if fit.lesson:
-            lessons.keep(key, {name: one[row].numpy() for name, one in fit.lesson.items()})
+    if fit.lesson:
+        for row, (trial, _) in enumerate(group):
+            lessons.keep(trial.key, {name: one[row].numpy() for name, one in fit.lesson.items()})
     share_s = (time.perf_counter() - started) / len(group)
     return [
         _result(trial, row, fit, measures, share_s + (saved.seconds if saved else 0.0))

@@ -57,9 +57,9 @@ class DistilledStudent(TwoLayerNetwork):
     teacher_learning_rate: float = Field(0.01, gt=0.0)
     teacher_weight_decay: float = Field(0.1, ge=0.0)
     teacher_stages: int = Field(16, ge=1, le=64, description="networks that the teacher keeps")
-    loss: Literal["squared"] = "squared"  # type: ignore[assignment]
+    loss: Literal["squared"] = "squared"
     weight_decay: float = Field(0.0, ge=0.0, description="decoupled, of both weight matrices")
-    samples: Literal["fresh"] = "fresh"  # type: ignore[assignment]
+    samples: Literal["fresh"] = "fresh"
 
     revision: ClassVar[int] = revision_with(1, TwoLayerTeacher)
     n_counts: ClassVar[str] = "fresh examples"
