@@ -46,6 +46,11 @@ def size_of(arrays: Arrays) -> int:
     return sum(array.nbytes for array in arrays.values())
 
 
+def is_too_large(arrays: Arrays) -> bool:
+    """Whether these arrays are more than a file takes."""
+    return size_of(arrays) > MOST_BYTES
+
+
 def checksum(key: str, content: bytes) -> str:
     """128-bit hash of a trial's key and a file's content, 32 hexadecimal digits."""
     return hashlib.blake2b(f"{FORMAT} {key} ".encode() + content, digest_size=16).hexdigest()

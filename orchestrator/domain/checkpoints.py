@@ -26,14 +26,13 @@ import numpy as np
 import torch
 
 from orchestrator.domain.array_files import (
-    MOST_BYTES,
     Arrays,
     checksum,
     home_of,
     is_key,
+    is_too_large,
     packed,
     read_sound,
-    size_of,
     unpacked,
     write_whole,
 )
@@ -130,7 +129,7 @@ class Checkpoints:
 
     def save(self, key: str, saved: SavedTrial) -> None:
         """Keep this and remove what was kept before. Raises `OSError`."""
-        if not self.folder.is_dir() or size_of(saved.state) > MOST_BYTES:
+        if not self.folder.is_dir() or is_too_large(saved.state):
             return
         content = packed({**saved.state, _SECONDS: np.asarray(saved.seconds)})
         path = self._home(key) / f"{saved.at:010d}-{checksum(key, content)}.npz"

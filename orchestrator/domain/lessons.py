@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from orchestrator.domain.array_files import (
-    MOST_BYTES,
     Arrays,
     checksum,
     home_of,
+    is_too_large,
     packed,
     read_sound,
     size_of,
@@ -61,7 +61,7 @@ class Lessons:
         name = f"{checksum(key, content)}.npz"
         self._hold(key, lesson)
         self._names[key] = name
-        if self._folder is None or not self._folder.is_dir() or size_of(lesson) > MOST_BYTES:
+        if self._folder is None or not self._folder.is_dir() or is_too_large(lesson):
             return
         try:
             write_whole(home_of(self._folder, key) / name, content)

@@ -285,7 +285,7 @@ def test_symbolic_links_are_not_followed(kept: Checkpoints, tmp_path: Path):
 
 def test_what_is_too_large_is_neither_saved_nor_read(kept: Checkpoints, monkeypatch):
     kept.save(KEY, a_state(size=100))
-    monkeypatch.setattr(module, "MOST_BYTES", 100)
+    monkeypatch.setattr(array_files, "MOST_BYTES", 100)
     assert kept.load(KEY) is None
     kept.save(OTHER, a_state(size=100))
     assert kept.keys() == [KEY]
