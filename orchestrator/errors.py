@@ -95,6 +95,15 @@ class LedgerDamaged(PhasefrontError):
     """The ledger fails its integrity check or has an unknown schema; it is left untouched."""
 
 
+class LessonsMissing(PhasefrontError):
+    """What the teachers of some trials taught is not to be had here; `keys` are the teachers'."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        shown = ", ".join(key[:8] for key in keys[:4]) + (" …" if keys[4:] else "")
+        super().__init__(f"what {shown} taught is not here, or not whole")
+        self.keys = keys
+
+
 class EveryTrialFailed(PhasefrontError):
     """The first trials all failed in the same way, so the rest were not started."""
 

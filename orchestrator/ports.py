@@ -26,9 +26,12 @@ __all__ = [
     "StoppedBy",
     "SweepRecord",
     "SweepStatus",
+    "Teacher",
     "Tracker",
     "Whereabouts",
 ]
+
+NO_LESSONS: Mapping[str, str] = {}
 
 SweepStatus = Literal["running", "finished", "interrupted", "cancelled", "failed"]
 StoppedBy = Literal["tolerance", "max_trials", "max_hours", "cancelled", "interrupted"]
@@ -130,6 +133,21 @@ class Member:
     settled: Settled | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A trial that members of a sweep learn from, though nobody may have asked for it.
+
+    `state` is as a member's. `lesson` is the file that holds what it taught, as far as is known,
+    and `times` how often that was made.
+    """
+
+    trial: Trial
+    state: Literal["waiting", "running", "done", "gap"]
+    lesson: str = ""
+    times: int = 0
+    settled: Settled | None = None
+
+
 class Tracker(Protocol):
     """The truth about trials. Each key has at most one committed result, and none is ever lost.
 
@@ -151,8 +169,8 @@ class Tracker(Protocol):
     ) -> None:
         """Record a round, before anything of it runs: its asks, and its trials with their arms.
 
-        Trials that have a result already (by any sweep) become cached members. Recording the same
-        round again does nothing.
+        Trials that have a result already (by any sweep) become cached members. Their teachers are
+        no members, but from now on they can be begun. Recording the same round again does nothing.
         """
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
@@ -181,9 +199,15 @@ class Tracker(Protocol):
         """
 
     def commit(
-        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+        self,
+        results: Sequence[Result],
+        attempts: Mapping[str, int],
+        where: str = "",
+        lessons: Mapping[str, str] = NO_LESSONS,
     ) -> list[str]:
         """Store results and queue what MLflow must be told, in one transaction.
+
+        With them go names of files, by key, of what trials taught: of the newest of each.
 
         An attempt is valid when this driver began it and has begun no newer one of the same key.
         Returns the keys that were refused: those whose attempt is not valid, and those that are

@@ -9,6 +9,10 @@ second is decided with nothing in flight.
 The order of writing is what keeps the promise that a committed trial is never lost and never
 started again: a round is recorded before anything of it runs, an attempt is begun before its pack
 starts, and a result is committed before anything else sees it.
+
+Trials that others learn from are trained first: the loop adds the missing teachers of a round's
+trials to the board. They are in the ledger by key, for every later sweep, but nobody has asked for
+them, so they are in no tally. A settled one is trained again where what it taught was lost.
 """
 
 import gc
@@ -18,7 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.trial import Result
+from orchestrator.domain.learner import Learner
+from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import EveryTrialFailed, Interrupted
 from orchestrator.plan.asks import ArmTally, Ask
 from orchestrator.plan.board import Board
@@ -34,6 +39,7 @@ from orchestrator.plan.facts import (
     Pack,
     Start,
     Stop,
+    Teachers,
 )
 from orchestrator.plan.rounds import Rounds
 from orchestrator.ports import Executor, Proposer, StoppedBy, Tracker
@@ -105,6 +111,8 @@ class Sweep:
         self._rounds = Rounds()
         self._started: dict[str, Pack] = {}  # with the attempt numbers that fence their commits
         self._cached = 0
+        self._has_teachers = any(has_teacher(arm.learner) for arm in spec.arms)
+        self._teaching: set[str] = set()  # trials that teach and that the board has heard of
         self._reasons: Counter[str] = Counter()
         self._last_reason = ""
         self._told_at = float("-inf")
@@ -172,9 +180,26 @@ class Sweep:
         settled = self._settle(keys)
         self._cached += 0 if recorded else len(settled)
         left = tuple(trial for _, trial in trials if trial.key not in settled)
+        if self._has_teachers:
+            left = self._with_teachers(left)
         if left:
             charges = self._tracker.charges([trial.key for trial in left]) if recorded else {}
             self._carry_out(self._board.handle(Added(left, charges)))
+
+    def _with_teachers(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
+        """These trials, their teachers that are not settled before them; each once, though it may
+        be somebody's teacher and asked for as well. The board hears how the other teachers stand.
+        """
+        teachers = {one.teacher.key: one.teacher for one in trials if one.teacher is not None}
+        new = {key: one for key, one in teachers.items() if key not in self._teaching}
+        settled = self._tracker.settled([*new]) if new else {}
+        taught = frozenset(key for key, one in settled.items() if not one.is_gap)
+        untaught = {key: one.reasons for key, one in settled.items() if one.is_gap}
+        self._carry_out(self._board.handle(Teachers(taught, untaught)))
+        found = {key: one for key, one in new.items() if key not in settled}
+        found.update({one.key: one for one in trials if one.key not in self._teaching})
+        self._teaching.update(new, (one.key for one in trials if one.cell.learner.teaches))
+        return tuple(found.values())
 
     def _settle(self, keys: Sequence[str]) -> set[str]:
         """Believe what the ledger says of these trials, and nothing else."""
@@ -198,7 +223,7 @@ class Sweep:
         if pack is None:
             return
         known = [result for result in fact.results if result.key in pack.attempts]
-        refused_keys = set(self._tracker.commit(known, pack.attempts, fact.where))
+        refused_keys = set(self._tracker.commit(known, pack.attempts, fact.where, fact.lessons))
         accepted = {result.key: result for result in known if result.key not in refused_keys}
         for result in accepted.values():
             self._rounds.settle(result.key, self._judged(result))
@@ -227,8 +252,8 @@ class Sweep:
         """Hand over what is not settled; the commands that follow from the rest."""
         pack = command.pack
         attempts = self._tracker.begin([trial.key for trial in pack.trials])
-        found = frozenset(trial.key for trial in pack.trials) - attempts.keys()
-        left = tuple(trial for trial in pack.trials if trial.key in attempts)
+        found = frozenset(trial.key for trial in pack.trials) - attempts.keys() - pack.again
+        left = tuple(trial for trial in pack.trials if trial.key not in found)
         if left:
             self._started[pack.id] = replace(pack, trials=left, attempts=attempts)
             self._executor.start(self._started[pack.id])
@@ -286,6 +311,11 @@ class Sweep:
                 so_far=self._rounds.so_far,
             )
         )
+
+
+def has_teacher(learner: Learner) -> bool:
+    """Whether trials of this learner may learn from others."""
+    return type(learner).teacher is not Learner.teacher
 
 
 @contextmanager

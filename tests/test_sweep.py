@@ -244,3 +244,84 @@ def test_thousands_of_packs_that_another_sweep_settled_meanwhile_are_found_one_a
     sweep = Sweep(spec, tracker=tracker, executor=Late(), proposer=Once())
     assert sweep.answer() is None
     assert len(memory.settled) == count
+
+
+STUDENT = {
+    "kind": "distilled_student",
+    **{"width": 16, "batch_size": 16},
+    **{"teacher_width": 16, "teacher_n": 160, "teacher_stages": 4},
+}
+ITS_TEACHER = {"kind": "two_layer_teacher", "width": 16, "weight_decay": 0.1, "stages": 4}
+
+
+class Twice:
+    """Asks for students at two n, and in the first round for some of their teachers as well."""
+
+    def propose(
+        self, number: int, tallies: Sequence[ArmTally], pending: Sequence[Ask]
+    ) -> list[Ask]:
+        students = Ask(0, Point(d=8, n=32 * (1 + number), k=2), 4)
+        return [[students], [students, Ask(1, Point(d=8, n=160, k=2), 6)], []][min(number, 2)]
+
+    def stopped_by(self, tallies: Sequence[ArmTally]) -> StoppedBy | None:
+        return None
+
+
+def distilled(memory: Memory, executor: object, name: str = "distil", **more: object) -> Sweep:
+    spec = a_spec(
+        name=name,
+        target={"kind": "sparse_parity"},
+        learner=[STUDENT, ITS_TEACHER],
+        axes={"d": 8, "k": 2, "n": {"low": 2, "high": 400}},
+        success={"measure": "test_accuracy", "above": 0.9},
+    )
+    tracker = MemoryTracker(memory)
+    tracker.open(a_record(spec))
+    return Sweep(spec, tracker=tracker, executor=executor, proposer=Twice(), **more)
+
+
+def test_teachers_are_trained_first_and_once_and_are_in_no_tally_unless_they_are_asked_for():
+    seen: list[Progress] = []
+    memory, executor = Memory(), Losing([])
+    distilled(memory, executor, watch=seen.append).answer()
+    assert set(executor.starts.values()) == {1}
+    assert len(executor.starts) == 2 * 4 + 6, "of the six teachers asked for, four teach"
+    assert (seen[-1].asked, seen[-1].answered) == (2 * 4 + 6, 2 * 4 + 6)
+    trials = [one.trial for one in memory.settled.values()]
+    assert all(memory.settled[one.key].result.same_as(one) for one in run_pack(trials))
+    assert memory.lessons.keys() == {one.key for one in trials if one.cell.learner.teaches}
+
+
+def test_a_later_sweep_finds_the_teachers_by_key_and_trains_again_those_whose_lesson_is_lost():
+    """Its executor is another, whose memory and folder are empty."""
+    memory, first, later = Memory(), Losing([]), Losing([])
+    distilled(memory, first).answer()
+    results_before = results(memory)
+    for key in [key for key, one in memory.settled.items() if one.trial.cell.teacher is not None]:
+        del memory.settled[key]  # as if only the teachers had been trained
+    distilled(memory, later, name="later").answer()
+    assert results(memory) == results_before
+    teachers = {one.trial.teacher.key for one in memory.settled.values() if one.trial.teacher}
+    assert {later.starts[key] for key in teachers} == {1}
+    attempts = [memory.attempts[key][-1].reason for key in teachers]
+    assert attempts == ["committed"] * 4, "nothing of it was committed a second time"
+    reasons = [one.reason for past in memory.attempts.values() for one in past if not one.charge]
+    assert any(reason.startswith("teacher missing") for reason in reasons)
+
+
+def test_students_of_a_teacher_that_cannot_be_trained_become_gaps_with_its_reason():
+    class Hopeless(InlineExecutor):
+        def start(self, pack: Pack) -> None:
+            assert pack.trials[0].cell.learner.teaches, "no student can start"
+            self._facts.append(Lost(pack.id, Reason.RAISED, "ValueError: no"))
+
+    memory = Memory()
+    with pytest.raises(EveryTrialFailed):
+        distilled(memory, Hopeless()).answer()
+    (sweep,) = memory.sweeps.values()
+    gaps = {key: one.reasons[0].split(":")[0] for key, one in sweep.gaps.items()}
+    assert set(gaps.values()) == {"raised an error", "teacher given up"}
+    assert all(
+        gaps[one.key] == ("teacher given up" if one.teacher else "raised an error")
+        for one in (memory.trials[key] for key in gaps)
+    )

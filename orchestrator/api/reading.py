@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from orchestrator.ports import (
     StoppedBy,
     SweepRecord,
     SweepStatus,
+    Teacher,
 )
 from orchestrator.spec import ExperimentSpec, question_of
 
@@ -94,6 +95,7 @@ class Standing:
     `source` is `ledger`, or `mlflow` where the ledger cannot be reached: MLflow knows settled
     trials only, neither rounds nor what it has not been told, which are then None. `ending` says
     what ended a threshold search, or what is open in it, and what more trials would bring.
+    `teachers` counts those from which its trials learn, by state.
     """
 
     record: SweepRecord
@@ -102,6 +104,7 @@ class Standing:
     rounds: int | None
     lag: int | None
     ending: tuple[str, ...] = ()
+    teachers: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; format 1."""
@@ -116,6 +119,7 @@ class Standing:
             "mirror_lag": self.lag,
             "source": self.source,
             "ending": list(self.ending),
+            "teachers": dict(self.teachers),
         }
 
 
@@ -133,7 +137,16 @@ def standing(sweep: str, place: Place | None = None) -> Standing:
         rounds=max((member.round for member in members), default=-1) + 1 if is_whole else None,
         lag=reader.lag(record.id) if is_whole else None,
         ending=_ending(record, members),
+        teachers=Counter(one.state for one in _teachers(reader, record.id, members).values()),
     )
+
+
+def _teachers(reader: Any, sweep: str, members: Sequence[Member]) -> dict[str, Teacher]:
+    """From whom those members learn, by key."""
+    pupils = (one.trial.teacher for one in members if one.trial.cell.teacher is not None)
+    found = {teacher.key: teacher for teacher in pupils if teacher is not None}
+    teachers: dict[str, Teacher] = reader.teachers(sweep, [*found.values()]) if found else {}
+    return teachers
 
 
 def _ending(record: SweepRecord, members: Sequence[Member]) -> tuple[str, ...]:
@@ -173,7 +186,7 @@ def explain(
         if reader.source == "mlflow":
             lines.append("the ledger cannot be reached; this is what MLflow has: settled trials")
         if trial is not None:
-            found = explain_trial(scene, *_stories(reader, [_named(members, trial, record)]))
+            found = explain_trial(scene, _named(reader, members, trial, record))
             return {**head, **found}, [*lines, *trial_lines(found)]
         if at:
             cells = [explain_cell(scene, one) for one in _cells(reader, members, at, record)]
@@ -184,7 +197,8 @@ def explain(
         rounds = max((one.round for one in members), default=-1) + 1
         known_rounds = rounds if reader.source == "ledger" else None
         states = [member.state for member in members]
-        found = explain_sweep(scene, states, known_rounds, reader.losses(record.id))
+        teachers = [_taught(one) for one in _teachers(reader, record.id, members).values()]
+        found = explain_sweep(scene, states, known_rounds, reader.losses(record.id), teachers)
         return {**head, **found}, [*lines, *sweep_lines(found)]
     finally:
         reader.close()
@@ -204,12 +218,30 @@ def _scene(reader: Any, record: SweepRecord, records: Sequence[SweepRecord], pla
     )
 
 
-def _named(members: Sequence[Member], trial: str, record: SweepRecord) -> Member:
+def _named(reader: Any, members: Sequence[Member], trial: str, record: SweepRecord) -> Story:
+    """The story of the member, or else of the teacher of members, whose key starts so."""
     named = [member for member in members if member.trial.key.startswith(trial)]
-    if len(named) != 1:
-        count = "no trial" if not named else f"{len(named)} trials"
-        raise UnknownSweep(f"{count} of {record.name} start with {trial!r}; see: phasefront export")
-    return named[0]
+    if len(named) == 1:
+        return _stories(reader, record.id, named)[0]
+    teachers = [] if named else [*_teachers(reader, record.id, members).values()]
+    called = [one for one in teachers if one.trial.key.startswith(trial)]
+    if len(called) == 1:
+        key = called[0].trial.key
+        return replace(_taught(called[0]), history=reader.attempts([key])[key])
+    count = f"{len(named) + len(called)} trials" if named or called else "no trial"
+    raise UnknownSweep(f"{count} of {record.name} start with {trial!r}; see: phasefront export")
+
+
+def _taught(teacher: Teacher) -> Story:
+    settled = teacher.settled
+    return Story(
+        teacher.trial,
+        teacher.state,
+        result=settled.result if settled else None,
+        reasons=settled.reasons if settled else (),
+        lesson=teacher.lesson,
+        times=teacher.times,
+    )
 
 
 def _cells(
@@ -225,13 +257,15 @@ def _cells(
         words = ",".join(f"{letter}={value}" for letter, value in at.items())
         raise UnknownSweep(f"no trial of {record.name} was asked for at {words}")
     return [
-        _stories(reader, sorted(there[cell], key=lambda one: one.trial.repeat))
+        _stories(reader, record.id, sorted(there[cell], key=lambda one: one.trial.repeat))
         for cell in sorted(there)
     ]
 
 
-def _stories(reader: Any, members: Sequence[Member]) -> list[Story]:
-    histories = reader.attempts([member.trial.key for member in members])
+def _stories(reader: Any, sweep: str, members: Sequence[Member]) -> list[Story]:
+    teachers = _teachers(reader, sweep, members)
+    histories = reader.attempts([*(member.trial.key for member in members), *teachers])
+    taught = {key: replace(_taught(one), history=histories[key]) for key, one in teachers.items()}
     return [
         Story(
             member.trial,
@@ -239,6 +273,7 @@ def _stories(reader: Any, members: Sequence[Member]) -> list[Story]:
             histories[member.trial.key],
             member.settled.result if member.settled else None,
             member.settled.reasons if member.settled else (),
+            teacher=taught.get(member.trial.teacher.key) if member.trial.teacher else None,
         )
         for member in members
     ]

@@ -15,6 +15,7 @@ from orchestrator.api.places import Machine, Place
 from orchestrator.api.publishing import Publisher, Seldom
 from orchestrator.api.reading import find, found_of, reader_of, spec_of, with_learning
 from orchestrator.domain.checkpoints import Checkpoints
+from orchestrator.domain.lessons import Lessons
 from orchestrator.errors import (
     Interrupted,
     PhasefrontError,
@@ -28,7 +29,7 @@ from orchestrator.ports import (
     Tracker,
 )
 from orchestrator.spec import ExperimentSpec, load
-from orchestrator.sweep import Progress, Sweep
+from orchestrator.sweep import Progress, Sweep, has_teacher
 
 log = logging.getLogger(__name__)
 
@@ -62,24 +63,26 @@ def run(
     place, machine = place or Place.chosen(), machine or Machine()
     _refuse_lost_ledger(spec, place)
     from orchestrator.search.proposers import check_ready, proposer_for
-    from orchestrator.tracking import open_tracker
+    from orchestrator.tracking import open_tracker, store_at
 
     check_ready(spec)
     with ExitStack() as stack:
         # A cluster elsewhere can refuse and GPUs can be missing, so they are asked for before the
         # ledger hears of the sweep; a Ray of our own on CPUs only takes seconds to start, so the
         # store and the ledger are asked first.
-        checkpoints = _checkpoints(spec, place)
+        checkpoints, lessons = _checkpoints(spec, place), store_at(place.store).lessons
         may_refuse = machine.address or spec.resources.gpus
-        executor = _executor(machine, spec, plugins, checkpoints) if may_refuse else None
+        executor = _executor(machine, spec, plugins, checkpoints, lessons) if may_refuse else None
         if executor:
             stack.callback(executor.close)
         tracker = open_tracker(place.store, place.ledger)
         record = tracker.open(_record(spec, source, plugins))
         try:
-            _make(checkpoints)
+            _make(checkpoints, "long trials cannot save where they stand")
+            if any(arm.learner.teaches or has_teacher(arm.learner) for arm in spec.arms):
+                _make(Lessons(lessons), "what trials teach cannot be kept")
             reusable = tracker.reusable(wanted(spec), spec.seed)
-            executor = executor or _executor(machine, spec, plugins, checkpoints)
+            executor = executor or _executor(machine, spec, plugins, checkpoints, lessons)
             stack.callback(executor.close)
             publisher = Publisher(spec, tracker, lambda: _so_far(spec, record, tracker))
             sweep = Sweep(
@@ -185,14 +188,16 @@ def _executor(
     spec: ExperimentSpec,
     plugins: Sequence[tuple[str, str]],
     checkpoints: Checkpoints | None,
+    lessons: Path | None,
 ) -> Executor:
     if machine.in_process:
         from orchestrator.engine import InlineExecutor
 
-        return InlineExecutor(checkpoints)
+        return InlineExecutor(checkpoints, Lessons(lessons))
     from orchestrator.engine import RayExecutor
 
-    return RayExecutor(machine.address, machine.slots, spec.resources.gpus, plugins, checkpoints)
+    gpus = spec.resources.gpus
+    return RayExecutor(machine.address, machine.slots, gpus, plugins, checkpoints, lessons)
 
 
 def _checkpoints(spec: ExperimentSpec, place: Place) -> Checkpoints | None:
@@ -205,12 +210,12 @@ def _checkpoints(spec: ExperimentSpec, place: Place) -> Checkpoints | None:
     return Checkpoints(folder)
 
 
-def _make(checkpoints: Checkpoints | None) -> None:
+def _make(folder: Checkpoints | Lessons | None, otherwise: str) -> None:
     try:
-        if checkpoints:
-            checkpoints.make()
+        if folder:
+            folder.make()
     except OSError as error:
-        log.warning("long trials cannot save where they stand: %s", error)
+        log.warning("%s: %s", otherwise, error)
 
 
 def _tidy(tracker: Tracker, checkpoints: Checkpoints | None) -> None:

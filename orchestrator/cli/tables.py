@@ -211,10 +211,12 @@ def standing(one: Standing) -> RenderableType:
     if one.source == "mlflow":
         lag = "the ledger cannot be reached; this is what MLflow has"
     rounds = f", in {one.rounds} rounds" if one.rounds is not None else ""
+    teachers = ", ".join(f"{count} {state}" for state, count in sorted(one.teachers.items()))
     return Text(
         f"{record.name} ({record.id}): {record.status}{stopped}\n"
         f"started {_when(record.started)}\n"
         f"trials: {states or 'none yet'}{rounds}\n"
+        + (f"teachers of these: {teachers}\n" if teachers else "")
         + "".join(f"{sentence}\n" for sentence in one.ending)
         + lag
     )

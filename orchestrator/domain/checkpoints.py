@@ -4,34 +4,38 @@ One file per trial, because a pack that was lost may come back split or mixed wi
 
     <folder>/<key>/<at>-<checksum>.npz
 
-A file is written beside its place, synced and renamed, so it is there whole or not at all; the
-checksum in its name tells a damaged one, which is removed as if it had never been. Two workers that
+A file is there whole or not at all, and the checksum in its name tells a damaged one
+(`array_files`), which is removed as if it had never been. Two workers that
 train one key (the older cut off) write states of the same path, and either will do. A checkpoint
 changes how long a trial takes and never what comes of it. What cannot be saved, because the disk is
 full or the folder is not to be seen from this machine, is simply trained again.
 """
 
-import hashlib
-import io
 import logging
 import os
 import re
-import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-FORMAT = f"2/{torch.__version__}"
-"""Part of every checksum. Raise the number when a learner saves other tensors than before: what an
-older version, or another build of torch, has saved is then trained again."""
+from orchestrator.domain.array_files import (
+    Arrays,
+    checksum,
+    home_of,
+    is_key,
+    is_too_large,
+    packed,
+    read_sound,
+    unpacked,
+    write_whole,
+)
 
 EVERY_S = 20.0
 """Seconds of training between two checkpoints of a pack. By hand: most packs take two."""
@@ -39,10 +43,6 @@ EVERY_S = 20.0
 SHARE = 0.02
 """The share of a pack's time that saving may take; slow disks are written to less often."""
 
-MOST_BYTES = 1 << 26
-"""Largest checkpoint of one trial; what is larger is not saved, and not read. By hand."""
-
-_KEY = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"(\d{10})-([0-9a-f]{32})\.npz")
 _SECONDS = "seconds spent"
 
@@ -85,7 +85,7 @@ class SavedTrial:
     """One trial's checkpoint: arrays without the axis B, and the seconds it took to get there."""
 
     at: int
-    state: Mapping[str, NDArray[np.generic]]
+    state: Arrays
     seconds: float
 
 
@@ -106,7 +106,7 @@ class Checkpoints:
     def keys(self) -> list[str]:
         """Keys of trials that have something here, as far as the folder can be read."""
         with suppress(OSError):
-            return [name for name in os.listdir(self.folder) if _KEY.fullmatch(name)]
+            return [name for name in os.listdir(self.folder) if is_key(name)]
         return []
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -129,21 +129,17 @@ class Checkpoints:
 
     def save(self, key: str, saved: SavedTrial) -> None:
         """Keep this and remove what was kept before. Raises `OSError`."""
-        if not self.folder.is_dir() or _bytes(saved.state) > MOST_BYTES:
+        if not self.folder.is_dir() or is_too_large(saved.state):
             return
-        content = _packed(saved)
-        path = self._home(key) / f"{saved.at:010d}-{_checksum(key, content)}.npz"
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        content = packed({**saved.state, _SECONDS: np.asarray(saved.seconds)})
+        path = self._home(key) / f"{saved.at:010d}-{checksum(key, content)}.npz"
         older = [one for one in self._files(key) if one != path]
-        with _written_beside(path) as file:
-            file.write(content)
+        write_whole(path, content)
         for one in older:
             one.unlink(missing_ok=True)
 
     def _home(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"{key!r} is no trial's key")
-        return self.folder / key
+        return home_of(self.folder, key)
 
     def _files(self, key: str) -> list[Path]:
         """Furthest first."""
@@ -205,47 +201,11 @@ class PackCheckpointer(Checkpointer):
         self._due = now + max(self._checkpoints.every_s, (now - started) / SHARE)
 
 
-def _bytes(state: Mapping[str, NDArray[np.generic]]) -> int:
-    return sum(array.nbytes for array in state.values())
-
-
-def _checksum(key: str, content: bytes) -> str:
-    return hashlib.blake2b(f"{FORMAT} {key} ".encode() + content, digest_size=16).hexdigest()
-
-
-def _packed(saved: SavedTrial) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **saved.state, **{_SECONDS: np.float64(saved.seconds)})  # type: ignore[arg-type]
-    return file.getvalue()
-
-
 def _read(path: Path, key: str) -> SavedTrial:
     """Raises `ValueError`, `KeyError`, `BadZipFile` or `OSError` for what is not a sound one."""
     found = _NAME.fullmatch(path.name)
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
-        content = file.read(2 * MOST_BYTES + 1)
-    if found is None or len(content) > 2 * MOST_BYTES or found[2] != _checksum(key, content):
-        raise ValueError("the checksum is another")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        state = {name: arrays[name] for name in arrays.files}
+    if found is None:
+        raise ValueError(f"{path.name} is no checkpoint's name")
+    state = unpacked(read_sound(path, key, found[2]))
     seconds = float(state.pop(_SECONDS))
     return SavedTrial(int(found[1]), state, seconds)
-
-
-@contextmanager
-def _written_beside(path: Path) -> Iterator[io.BufferedWriter]:
-    """A file that becomes `path`, on disk and whole, when the block ends; nothing if it raises."""
-    part = path.with_name(f"{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        part.unlink(missing_ok=True)

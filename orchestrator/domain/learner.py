@@ -1,6 +1,6 @@
 """Learners: algorithms that fit all trials of a pack at once."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -33,7 +33,8 @@ class Problem:
 
     x is (B, N, …) and y (B, N, …) with N the largest padded size of the pack; the rows from n[b] on
     are not trial b's and must not reach its result. n is int64 (B,). A learner that is
-    `resumable` asks `checkpointer` where to begin.
+    `resumable` asks `checkpointer` where to begin. `lesson` is what the trials' teachers taught,
+    as they gave it in `Fit.lesson`; nothing for learners without a teacher.
     """
 
     target: Target
@@ -44,6 +45,7 @@ class Problem:
     dtype: torch.dtype
     padded_n: int
     checkpointer: Checkpointer = field(default_factory=Checkpointer)
+    lesson: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @cached_property
     def train(self) -> Examples:
@@ -96,7 +98,9 @@ class Fit:
     says.
     `measures` holds tensors (B,), whatever the learner itself can say; `curves` are each trial's
     learning curves, or nothing. `smoother` maps inputs (B, m, …) to the matrix (m, n[b]) of each
-    trial that turns its n labels into its predictions, where the learner `smooths`.
+    trial that turns its n labels into its predictions, where the learner `smooths`. `lesson` is
+    what other trials can learn from these where the learner `teaches`: tensors with leading axis B,
+    on the CPU.
     """
 
     outcomes: Sequence[Outcome]
@@ -105,6 +109,7 @@ class Fit:
     coefficients: torch.Tensor | None = None
     curves: Sequence[Curves] = ()
     smoother: Callable[[torch.Tensor], Sequence[torch.Tensor]] | None = None
+    lesson: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def rounded_up(size: int, step: int = 16) -> int:
@@ -141,7 +146,21 @@ class Learner(Plugin):
     resumable: ClassVar[bool] = False
     """Whether `fit` begins where `problem.checkpointer` says, and tells it where it stands. What
     comes of a trial must be the same, bit for bit, wherever and in whatever company it goes on."""
+    teaches: ClassVar[bool] = False
+    """Whether `Fit.lesson` is given. It is kept under the trial's key for those that learn from
+    it, and must follow from the key alone, as a result does."""
     dtype: ClassVar[torch.dtype] = torch.float64
+
+    def teacher(self, point: Point) -> "tuple[Learner, Point] | None":
+        """Who teaches this learner at that point, and with how much data: a learner that `teaches`,
+        at the same d and k; None for a learner that learns from the target alone.
+
+        A trial's teacher is the trial of that learner with the same target, repeat and seed, and
+        both learn one concept, the teacher's. The settings here must say which teacher it is, and
+        `revision` which of its revisions (see `revision_with`), because they are all that a trial's
+        key hashes.
+        """
+        return None
 
     def fit(self, problem: Problem, streams: Streams) -> Fit:
         """Fit every trial of the pack. `streams` are the learner's own randomness."""
@@ -162,6 +181,11 @@ class Learner(Plugin):
     def padded_n(self, points: Sequence[Point]) -> int:
         """Rows of x given to a call with these points, all of one shape."""
         return rounded_up(max(point.n for point in points))
+
+
+def revision_with(own: int, teacher: type[Learner]) -> int:
+    """The `revision` of a learner whose own is `own`, and which learns from such a teacher."""
+    return 1000 * own + teacher.revision
 
 
 class LoopedLearner(Learner):

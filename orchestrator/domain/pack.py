@@ -1,6 +1,7 @@
 """`run_pack`: the one door through which training happens."""
 
 import math
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,13 +15,17 @@ from orchestrator.domain.checkpoints import (
     SavedTrial,
 )
 from orchestrator.domain.learner import Fit, Outcome, Problem
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.measures import judge
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.trial import Result, Trial
 
 
 def run_pack(
-    trials: Sequence[Trial], device: str = "cpu", checkpoints: Checkpoints | None = None
+    trials: Sequence[Trial],
+    device: str = "cpu",
+    checkpoints: Checkpoints | None = None,
+    lessons: Lessons | None = None,
 ) -> list[Result]:
     """Train the trials, as many together as their shapes allow; results in the order given.
 
@@ -32,8 +37,14 @@ def run_pack(
     Where the learner is resumable, trials go on from their `checkpoints`, those together that stand
     equally far, and save where they stand now and then. Whoever settles a trial forgets them.
 
+    What trials with a teacher learn from comes from `lessons`, which raises `LessonsMissing` where
+    it has it not; without any, their teachers are trained here and now. What trials teach is kept
+    there.
+
     Whatever a plug-in raises passes through: a learner that fails says so in its outcomes.
     """
+    if lessons is None:
+        lessons = _taught_here(trials, device, checkpoints)
     groups: dict[object, list[int]] = defaultdict(list)
     saved = [_saved(trial, checkpoints) for trial in trials]
     for index, (trial, stand) in enumerate(zip(trials, saved, strict=True)):
@@ -41,9 +52,18 @@ def run_pack(
     results: dict[int, Result] = {}
     for members in groups.values():
         group = [(trials[index], saved[index]) for index in members]
-        fitted = _fit_together(group, device, checkpoints)
+        fitted = _fit_together(group, device, checkpoints, lessons)
         results.update(zip(members, fitted, strict=True))
     return [results[index] for index in range(len(trials))]
+
+
+def _taught_here(trials: Sequence[Trial], device: str, checkpoints: Checkpoints | None) -> Lessons:
+    lessons = Lessons(held_bytes=sys.maxsize)
+    found = (trial.teacher for trial in trials if trial.cell.teacher is not None)
+    teachers = {teacher.key: teacher for teacher in found if teacher is not None}
+    if teachers:
+        run_pack([*teachers.values()], device, checkpoints, lessons)
+    return lessons
 
 
 def _company(trial: Trial) -> object:
@@ -64,13 +84,20 @@ def _saved(trial: Trial, checkpoints: Checkpoints | None) -> SavedTrial | None:
 
 
 def _fit_together(
-    group: list[tuple[Trial, SavedTrial | None]], device: str, checkpoints: Checkpoints | None
+    group: list[tuple[Trial, SavedTrial | None]],
+    device: str,
+    checkpoints: Checkpoints | None,
+    lessons: Lessons,
 ) -> list[Result]:
     started = time.perf_counter()
     padded = group if len(group) > 1 else group * 2
     keys, cell = [trial.key for trial, _ in padded], group[0][0].cell
     streams = Streams(keys, "", device, cell.learner.dtype)
     points = [trial.cell.point for trial, _ in padded]
+    origin, lesson = streams, {}  # a student learns the concept that its teacher knows
+    if cell.teacher is not None:
+        teachers = [trial.teacher.key for trial, _ in padded if trial.teacher is not None]
+        origin, lesson = Streams(teachers, "", device, cell.learner.dtype), lessons.of(teachers)
     checkpointer = Checkpointer()
     if checkpoints is not None and cell.learner.resumable:
         stands = [saved for _, saved in padded]
@@ -79,15 +106,19 @@ def _fit_together(
         target=cell.target,
         point=cell.point,
         n=torch.tensor([point.n for point in points], device=device),
-        concept=cell.target.draw(cell.point, streams.at("concept")),
+        concept=cell.target.draw(cell.point, origin.at("concept")),
         streams=streams,
         dtype=cell.learner.dtype,
         padded_n=cell.learner.padded_n(points),
         checkpointer=checkpointer,
+        lesson=lesson,
     )
     with torch.no_grad():
         fit = cell.learner.fit(problem, streams.at("learner"))
         measures = judge(problem, fit, cell.learner)
+    if fit.lesson:
+        for row, (trial, _) in enumerate(group):
+            lessons.keep(trial.key, {name: one[row].numpy() for name, one in fit.lesson.items()})
     share_s = (time.perf_counter() - started) / len(group)
     return [
         _result(trial, row, fit, measures, share_s + (saved.seconds if saved else 0.0))

@@ -41,6 +41,12 @@ class Cell:
         """128-bit hash of `canonical`, 32 hexadecimal digits."""
         return hashlib.blake2b(self.canonical.encode(), digest_size=16).hexdigest()
 
+    @cached_property
+    def teacher(self) -> "Cell | None":
+        """The cell of its trials' teachers; None where the learner has none."""
+        found = self.learner.teacher(self.point)
+        return None if found is None else Cell(self.target, *found)
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -55,6 +61,15 @@ class Trial:
         """128-bit hash of everything that shapes the result, 32 hexadecimal digits."""
         text = f'{{"cell":{self.cell.canonical},"repeat":{self.repeat},"seed":{self.seed}}}'
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def teacher(self) -> "Trial | None":
+        """The trial that this one learns from: of the same repeat and seed, whatever this one's n.
+
+        None for nearly all; where trials are many, ask their cells.
+        """
+        cell = self.cell.teacher
+        return None if cell is None else Trial(cell, self.repeat, self.seed)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values from which `from_json` makes an equal trial in another process."""

@@ -24,6 +24,12 @@ answers; no new actor starts, and left alone Ray 2.60 ends the driver's process 
 executor looks for itself and raises `ClusterUnreachable` first. That, and a `PluginError` when
 workers cannot load the plug-ins, is all that `wait` raises; neither is any pack's doing.
 
+What a pack of trials teaches comes back beside its receipt, as a value of its own that the driver
+owns and never fetches: it hands the reference to the slots that need it, and a slot that cannot
+have the value (its machine is gone, the driver is a new one) looks for the file instead, and where
+there is none the pack comes back and the board has it taught again. So machines need no common
+folder, and the worker that taught may be dead.
+
 Not measured: loss of one node of several, partitions, GPUs.
 """
 

@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 
 from orchestrator.domain.checkpoints import Checkpoints
+from orchestrator.domain.lessons import Lessons
 from orchestrator.engine.receipt import fact_of, keys_of, place, train
 from orchestrator.plan.explain import Whereabouts
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason, SlotsAre
@@ -16,8 +17,11 @@ class InlineExecutor:
     stopped while it runs: that is what workers are for.
     """
 
-    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+    def __init__(
+        self, checkpoints: Checkpoints | None = None, lessons: Lessons | None = None
+    ) -> None:
         self._checkpoints = checkpoints
+        self._lessons = lessons or Lessons()
         self._queue: OrderedDict[str, Pack] = OrderedDict()
         self._facts: list[Finished | Lost | SlotsAre] = []
 
@@ -58,6 +62,6 @@ class InlineExecutor:
         self._facts.clear()
 
     def _run(self, pack: Pack) -> None:
-        receipt = train(pack.trials, pack.gpus, self._checkpoints)
+        receipt = train(pack.trials, pack.gpus, self._checkpoints, self._lessons)
         del self._queue[pack.id]  # only now, so that a pack cut short by Ctrl-C stays queued
         self._facts.append(fact_of(pack, receipt))

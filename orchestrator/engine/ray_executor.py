@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.checkpoints import Checkpoints
@@ -24,6 +25,7 @@ _START_S = 60.0  # for an actor to say hello before its slot no longer counts, o
 _BACKOFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # before the next start, by failed starts in a row
 _PATIENCE_S = 180.0  # without a single slot before the cluster is called unreachable
 _STARTS = 2  # that raised, and no slot up, before the plug-ins are called unusable
+_LESSONS_KEPT = 4096  # references to what was taught, the latest; older ones are read from files
 _KEPT = "what is done is kept; run the same command again when the cluster answers"
 _LOOK_S = 5.0  # between two looks at whether the cluster stands
 _LOOKS = 4  # in vain before it is called unreachable; Ray itself ends the driver after 60 s
@@ -35,7 +37,8 @@ class RayExecutor:
     `slots` defaults to one per CPU core, or to as many shares of `gpus` as there are, and is capped
     by what the machines hold. `plugins` are names and sources, loaded by every slot. A slot that
     gives no sign of life for `lease_s` is ended, and so is one whose pack is past its deadline.
-    `checkpoints` are where workers save what a resumable learner has done.
+    `checkpoints` are where workers save what a resumable learner has done, `lessons` the folder in
+    which they keep what trials taught, beside handing it to each other through Ray.
 
     Raises `RequestError` when no machine has the GPUs of one slot, `ClusterUnreachable` when the
     cluster does not answer or refuses the token. It does not wait for the first slot; `wait` does.
@@ -48,6 +51,7 @@ class RayExecutor:
         gpus: float = 0.0,
         plugins: Sequence[tuple[str, str]] = (),
         checkpoints: Checkpoints | None = None,
+        lessons: Path | None = None,
         *,
         lease_s: float = 60.0,
         pulse_s: float = 2.0,
@@ -68,7 +72,8 @@ class RayExecutor:
             where = f"the cluster at {address}" if address else "this machine"
             self._wanted = slots_that_fit(slots, gpus, _nodes(), where)
             self._class = _slot_class(gpus, bool(address))
-            self._given = (list(plugins), checkpoints)
+            self._given = (list(plugins), checkpoints, lessons)
+            self._lessons: dict[str, Any] = {}  # references to what was taught, by teacher's key
             self._count = self._wanted
             self._heard = self._looked = time.monotonic()
             self._start_slots()
@@ -143,6 +148,8 @@ class RayExecutor:
                 self._ray.remember()
             if slot.dead is not None:
                 self._bury(slot)
+        while len(self._lessons) > _LESSONS_KEPT:
+            del self._lessons[next(iter(self._lessons))]
         self._start_slots()
         self._assign()
         self._count_slots()
@@ -186,7 +193,12 @@ class RayExecutor:
 
         while len(self._slots) < self._wanted and time.monotonic() >= self._next_start:
             self._slots.append(
-                Slot(self._class.remote(*self._given), Lease(self._lease_s), self._pulse_s)
+                Slot(
+                    self._class.remote(*self._given),
+                    Lease(self._lease_s),
+                    self._pulse_s,
+                    self._lessons,
+                )
             )
 
     def _assign(self) -> None:

@@ -16,9 +16,11 @@ import torch
 from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.domain.curves import Curve, Curves
 from orchestrator.domain.learner import Outcome
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.engine.blame import detail_of, reason_of
+from orchestrator.errors import LessonsMissing
 from orchestrator.failpoints import at
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason
 
@@ -54,20 +56,31 @@ def trials_of(request: Mapping[str, Any]) -> list[Trial]:
     return [Trial(cells[place], repeat, seed) for place, repeat, seed in request["trials"]]
 
 
-def work_off(request: Mapping[str, Any], checkpoints: Checkpoints | None = None) -> Receipt:
+def work_off(
+    request: Mapping[str, Any],
+    checkpoints: Checkpoints | None = None,
+    lessons: Lessons | None = None,
+) -> Receipt:
     """Train a requested pack in this process and give its receipt; see `train`."""
     try:
         trials = trials_of(request)
     except Exception as error:
         return _failed(error)
-    return train(trials, request["gpus"], checkpoints)
+    return train(trials, request["gpus"], checkpoints, lessons)
 
 
-def train(trials: Sequence[Trial], gpus: float, checkpoints: Checkpoints | None = None) -> Receipt:
+def train(
+    trials: Sequence[Trial],
+    gpus: float,
+    checkpoints: Checkpoints | None = None,
+    lessons: Lessons | None = None,
+) -> Receipt:
     """Train trials in this process with one torch thread and give their receipt.
 
     One thread because the order of a reduction, and with it the last bits, follows the number of
     threads. Raises nothing but `KeyboardInterrupt`: even a plug-in's `sys.exit` is caught.
+
+    What the trials teach stays in `lessons`; the receipt says under which names.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -75,8 +88,11 @@ def train(trials: Sequence[Trial], gpus: float, checkpoints: Checkpoints | None 
     try:
         at("pack.train.before")
         device = "cuda" if gpus and torch.cuda.is_available() else "cpu"
-        results = run_pack(trials, device, checkpoints)
+        results = run_pack(trials, device, checkpoints, lessons)
         at("pack.train.after")
+    except LessonsMissing as error:
+        reason = str(Reason.TEACHER_MISSING)
+        return {**_lost(reason, str(error)), "missing": list(error.keys)}
     except (Exception, SystemExit) as error:
         return _failed(error)
     finally:
@@ -91,20 +107,25 @@ def train(trials: Sequence[Trial], gpus: float, checkpoints: Checkpoints | None 
             for one in results
         ],
         "steps": [list(one) for one in steps],
+        "lessons": lessons.names(one.key for one in results) if lessons else {},
     }
 
 
 def fact_of(pack: Pack, receipt: Receipt) -> Finished | Lost:
     """The fact that a pack's receipt states."""
     if "results" not in receipt:
-        return Lost(pack.id, Reason(receipt["reason"]), receipt["detail"], receipt["where"])
+        missing = tuple(receipt.get("missing", ()))
+        reason = Reason(receipt["reason"])
+        return Lost(pack.id, reason, receipt["detail"], receipt["where"], missing)
     results = tuple(
         Result(trial.key, Outcome(outcome), measures, seconds, _unpacked(curves, receipt["steps"]))
         for trial, (outcome, measures, seconds, curves) in zip(
             pack.trials, receipt["results"], strict=True
         )
     )
-    return Finished(pack.id, results, receipt["seconds"], receipt["where"])
+    return Finished(
+        pack.id, results, receipt["seconds"], receipt["where"], receipt.get("lessons", {})
+    )
 
 
 def _packed(curves: Curves, steps: dict[tuple[int, ...], int]) -> dict[str, list[float]]:
@@ -136,4 +157,8 @@ def place() -> str:
 
 
 def _failed(error: BaseException) -> Receipt:
-    return {"reason": str(reason_of(error)), "detail": detail_of(error), "where": place()}
+    return _lost(str(reason_of(error)), detail_of(error))
+
+
+def _lost(reason: str, detail: str) -> Receipt:
+    return {"reason": reason, "detail": detail, "where": place()}

@@ -29,10 +29,14 @@ _ABANDON_S = 1.0  # for a dropped pack to be passed over before its slot is ende
 
 @dataclass(eq=False)
 class Handed:
-    """A pack handed to a slot. `since` is when it came to the head of the slot's queue."""
+    """A pack handed to a slot. `since` is when it came to the head of the slot's queue.
+
+    `taught` refers to what its trials teach, where they do.
+    """
 
     pack: Pack
     reply: Any
+    taught: Any = None
     since: float | None = None
     stopped: bool = False
     asked_at: float = 0.0
@@ -43,12 +47,14 @@ class Slot:
     """One actor: `up` once it has said hello, `dead` from the moment it is known to be gone.
 
     `lease` says for how long it may be silent, `pulse_s` how often it is asked for a pulse.
-    `returned` holds packs that it gave back before it began them.
+    `returned` holds packs that it gave back before it began them, `lessons` references to what
+    trials taught, by key, wherever.
     """
 
     actor: Any
     lease: Lease
     pulse_s: float
+    lessons: dict[str, Any] = field(default_factory=dict)
     born: float = field(default_factory=time.monotonic)
     at: str = ""
     dead: BaseException | None = None
@@ -81,8 +87,19 @@ class Slot:
 
     def hand(self, pack: Pack) -> None:
         """Put a pack into the actor's queue."""
-        reply = self.actor.train.remote(request_of(pack))
-        self.queue.append(Handed(pack, reply))
+        request, cell = request_of(pack), pack.trials[0].cell
+        if cell.learner.teaches:
+            reply, taught = self.actor.teach.remote(request)
+            self.queue.append(Handed(pack, reply, taught))
+            return
+        if cell.teacher is not None:
+            request["lessons"] = self._lessons_for(pack)
+        self.queue.append(Handed(pack, self.actor.train.remote(request)))
+
+    def _lessons_for(self, pack: Pack) -> dict[str, Any]:
+        """References, not resolved by Ray on the way: one that is lost must not fail the pack."""
+        teachers = {trial.teacher.key for trial in pack.trials if trial.teacher is not None}
+        return {key: self.lessons[key] for key in teachers if key in self.lessons}
 
     def tend(self) -> list[Finished | Lost]:
         """Hear what there is to hear: facts of packs, a pulse, a death. Sets `dead`."""
@@ -173,6 +190,8 @@ class Slot:
             if handed.stopped:
                 continue
             if receipt:
+                for key in receipt.get("lessons", ()):
+                    self.lessons[key] = handed.taught
                 facts.append(fact_of(handed.pack, receipt))
             else:  # left out here, as asked before it was handed over again
                 self.returned.append(handed.pack)

@@ -1,20 +1,27 @@
 """The worker's side of a slot: one Ray actor that trains one pack after another."""
 
 import faulthandler
+import logging
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.checkpoints import Checkpoints
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.plugin import load_entry_points, load_source
 from orchestrator.engine.receipt import Receipt, place, work_off
 from orchestrator.failpoints import at
 
+_FETCH_S = 10.0  # for a lesson from another process; a lost one is looked for elsewhere after that
 _FUSE_S = 1.0  # past the deadline; the driver, which looks twice a second, comes first
 _RECEIPTS_KEPT = 4  # a slot is never asked for more than the packs that it was handed: two
+
+
+log = logging.getLogger(__name__)
 
 
 class SlotActor:
@@ -26,13 +33,17 @@ class SlotActor:
     """
 
     def __init__(
-        self, plugins: Sequence[tuple[str, str]], checkpoints: Checkpoints | None = None
+        self,
+        plugins: Sequence[tuple[str, str]],
+        checkpoints: Checkpoints | None = None,
+        lessons: Path | None = None,
     ) -> None:
         at("slot.start.before")
         load_entry_points()
         for name, source in plugins:
             load_source(name, source)
         self._checkpoints = checkpoints
+        self._lessons = Lessons(lessons)
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
         self._lock = threading.Lock()
         self._training = ""
@@ -47,13 +58,34 @@ class SlotActor:
                 return {}
             self._training = request["id"]
         with _fuse(request["deadline_s"] + _FUSE_S):
-            receipt = work_off(request, self._checkpoints)
+            if "lessons" in request:
+                self._fetch(request["lessons"])
+            receipt = work_off(request, self._checkpoints, self._lessons)
         self._receipts[request["id"]] = receipt
         while len(self._receipts) > _RECEIPTS_KEPT:
             self._receipts.popitem(last=False)
         self._finished += 1
         at("slot.receipt.before")
         return receipt
+
+    def teach(self, request: Mapping[str, Any]) -> tuple[Receipt, dict[str, bytes]]:
+        """Train a pack that others will learn from; beside its receipt what it taught, by key."""
+        receipt = self.train(request)
+        return receipt, self._lessons.content(receipt.get("lessons", ()))
+
+    def _fetch(self, references: Mapping[str, Any]) -> None:
+        """Take lessons over from whoever made them, as far as Ray still has them.
+
+        They are in files too, or can be made again, so whatever goes wrong here is nobody's fault.
+        """
+        import ray
+
+        wanted = {one for key, one in references.items() if not self._lessons.holds(key)}
+        for reference in wanted:
+            try:
+                self._lessons.take_over(ray.get(reference, timeout=_FETCH_S))
+            except (ray.exceptions.RayError, ValueError, KeyError, OSError) as error:
+                log.warning("a lesson was lost on its way here: %s", error)
 
     def pulse(self) -> int:
         """How many packs this slot has finished."""
@@ -92,6 +124,7 @@ def _fuse(seconds: float) -> Iterator[None]:
 
 _GROUP_OF = {
     SlotActor.train: "train",
+    SlotActor.teach: "train",
     SlotActor.pulse: "pulse",
     SlotActor.hello: "pulse",
     SlotActor.recall: "pulse",
@@ -104,7 +137,8 @@ def remote_slot(gpus: float, environment: Mapping[str, str]) -> Any:
     import ray
 
     for method, group in _GROUP_OF.items():  # here, so that this module does without ray
-        ray.method(concurrency_group=group)(method)
+        returns = 2 if method is SlotActor.teach else 1
+        ray.method(concurrency_group=group, num_returns=returns)(method)
     options: dict[str, Any] = {
         "num_cpus": 1,
         "num_gpus": gpus,

@@ -9,6 +9,10 @@ nothing and knows no executor, so it is tested as a table of facts and commands.
 | worker died, out of memory, late or raised, several in the pack | 0: the pack is split in two |
 | the same with the trial alone | 1 |
 | three charges (two for memory, one for an error raised) | the trial becomes a gap |
+| a teacher's lesson is not there, or not whole | 0: it is taught again first |
+| a teacher becomes a gap | 0: so do those that would learn from it |
+
+A trial with a teacher waits until that has taught; see `plan.classroom`.
 
 A plug-in that raised is not asked again with the same key: same key, same result.
 
@@ -24,6 +28,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.trial import Trial
+from orchestrator.plan.classroom import Classroom, words_of_gap
 from orchestrator.plan.cost import CostModel
 from orchestrator.plan.facts import (
     Added,
@@ -38,6 +43,7 @@ from orchestrator.plan.facts import (
     Reason,
     SlotsAre,
     Start,
+    Teachers,
 )
 from orchestrator.plan.packs import PackLimits, Waiting
 
@@ -74,6 +80,7 @@ class Board:
         self._again: deque[tuple[Trial, ...]] = deque()
         self._running: dict[str, Pack] = {}
         self._charges: dict[str, tuple[str, ...]] = {}
+        self._classroom = Classroom()
         self._numbers = itertools.count(1)
 
     @property
@@ -85,6 +92,7 @@ class Board:
         """Trials not yet started, in no promised order."""
         yield from itertools.chain.from_iterable(self._again)
         yield from itertools.chain.from_iterable(self._waiting.values())
+        yield from self._classroom
 
     @property
     def is_idle(self) -> bool:
@@ -97,6 +105,8 @@ class Board:
         match fact:
             case Added():
                 commands.extend(self._add(fact))
+            case Teachers():
+                self._classroom.learn_of(fact)
             case Found():
                 self._shrink(fact)
             case Finished():
@@ -116,25 +126,49 @@ class Board:
         gaps: list[Command] = []
         for _, run in itertools.groupby(fact.trials, key=lambda trial: id(trial.cell)):
             trials = list(run)
+            if trials[0].cell.teacher is not None:
+                trials, untaught = self._classroom.seat(trials)
+                gaps.extend(untaught)
+                if not trials:
+                    continue
             queue = self._waiting.setdefault(_arm(trials[0]), Waiting())
             for trial in trials:
                 reasons = self._charges.get(trial.key, ())
                 if reasons and _is_enough(reasons):
                     # the last driver died between the charge and the gap
-                    gaps.append(GiveUp(trial.key, reasons))
+                    gaps.extend(self._give_up(trial.key, reasons))
                 else:
                     queue.add(trial)
         return gaps
+
+    def _give_up(self, key: str, reasons: tuple[str, ...]) -> list[Command]:
+        """A trial becomes a gap, and with it those that would have learnt from it."""
+        pupils = self._classroom.give_up(key, reasons)
+        return [
+            GiveUp(key, reasons),
+            *(GiveUp(one.key, words_of_gap(key, reasons)) for one in pupils),
+        ]
 
     def _finish(self, fact: Finished) -> None:
         pack = self._running.pop(fact.pack_id, None)
         if pack is not None:
             self.cost.learn(pack.trials, fact.seconds)
+            self._release(pack.trials)
+
+    def _release(self, trials: Sequence[Trial]) -> None:
+        """These of one arm have results: who waited for one of them as a teacher goes on."""
+        if not (trials and trials[0].cell.learner.teaches):
+            return
+        for trial in trials:
+            for pupil in self._classroom.taught(trial.key):
+                self._waiting.setdefault(_arm(pupil), Waiting()).add(pupil)
 
     def _shrink(self, fact: Found) -> None:
         pack = self._running.get(fact.pack_id)
         if pack is None:
             return
+        # whoever settled one that teaches has kept what it taught
+        self._release([trial for trial in pack.trials if trial.key in fact.keys])
         left = tuple(trial for trial in pack.trials if trial.key not in fact.keys)
         if left:
             self._running[fact.pack_id] = replace(pack, trials=left)
@@ -145,6 +179,8 @@ class Board:
         pack = self._running.pop(fact.pack_id, None)
         if pack is None:
             return []
+        if fact.missing:
+            return [_charged(pack, fact, 0), *self._send_back(pack, fact.missing)]
         if fact.reason.is_disruption:
             self._again.append(pack.trials)
             return [_charged(pack, fact, 0)]
@@ -154,12 +190,17 @@ class Board:
             return [_charged(pack, fact, 0)]
         return [_charged(pack, fact, 1), *self._after_charge(pack, fact)]
 
+    def _send_back(self, pack: Pack, missing: Sequence[str]) -> list[Command]:
+        """Teachers have to teach again before these trials of the pack can go on."""
+        teachers = self._classroom.lose(missing, pack.trials)
+        return self._add(Added((*teachers, *pack.trials)))
+
     def _after_charge(self, pack: Pack, fact: Lost) -> list[Command]:
         key = pack.trials[0].key
         reasons = (*self._charges.get(key, ()), _words(fact))
         self._charges[key] = reasons
         if _is_enough(reasons):
-            return [GiveUp(key, reasons)]
+            return self._give_up(key, reasons)
         self._again.append(pack.trials)
         return []
 
@@ -175,6 +216,7 @@ class Board:
                 attempts={},
                 deadline_s=self._deadline_s,
                 gpus=self._gpus,
+                again=self._classroom.again(trials),
             )
             self._running[pack.id] = pack
             starts.append(Start(pack))

@@ -74,23 +74,34 @@ class Scene:
 
 @dataclass(frozen=True)
 class Story:
-    """A trial of a sweep: its state as `ports.Member` has it, what came of it, every attempt."""
+    """A trial of a sweep: its state as `ports.Member` has it, what came of it, every attempt.
+
+    `lesson` is the file that holds what it taught and `times` how often that was made, where it
+    teaches; `teacher` is the story of the trial that it learns from, which may be nobody's member.
+    """
 
     trial: Trial
     state: str
     history: Sequence[Attempt] = ()
     result: Result | None = None
     reasons: Sequence[str] = ()
+    lesson: str = ""
+    times: int = 0
+    teacher: "Story | None" = None
 
 
 # A sweep
 
 
 def explain_sweep(
-    scene: Scene, states: Sequence[str], rounds: int | None, losses: Sequence[tuple[str, int, int]]
+    scene: Scene,
+    states: Sequence[str],
+    rounds: int | None,
+    losses: Sequence[tuple[str, int, int]],
+    teachers: Sequence[Story] = (),
 ) -> dict[str, Any]:
     """Where the trials of a sweep stand. `losses` are reasons of attempts that gave no result, with
-    how many ended so and how many of those were charged.
+    how many ended so and how many of those were charged; `teachers` are whom its trials learn from.
     """
     counts = Counter(states)
     lost: dict[str, Counter[str]] = {}
@@ -100,6 +111,7 @@ def explain_sweep(
     return {
         "trials": {state: counts[state] for state in STATES},
         "rounds": rounds,
+        "teachers": _teachers(teachers),
         "noted": scene.noted,
         "packs": [_pack(pack, scene) for pack in scene.packs],
         "waiting_for": _waiting_for(scene) if counts["waiting"] else None,
@@ -116,6 +128,8 @@ def sweep_lines(found: Mapping[str, Any]) -> Iterator[str]:
         if count:
             why = f"; {found['waiting_for']}" if state == "waiting" else ""
             yield f"  {count:>6} {state}: {STATES[state]}{why}"
+    if found["teachers"]:
+        yield from _teacher_lines(found["teachers"])
     if found["packs"]:
         yield "packs of this sweep now"
     for pack in found["packs"]:
@@ -125,6 +139,25 @@ def sweep_lines(found: Mapping[str, Any]) -> Iterator[str]:
     for one in found["lost"]:
         charged = f", {one['charged']} of them charged" if one["charged"] else ", none charged"
         yield f"  {one['attempts']:>6} {one['reason']}{charged}"
+
+
+def _teachers(stories: Sequence[Story]) -> dict[str, Any] | None:
+    if not stories:
+        return None
+    counts = Counter(story.state for story in stories)
+    return {
+        "trials": {state: counts[state] for state in STATES if state != "cached"},
+        "lessons_made": sum(story.times for story in stories),
+        "made_again": sum(story.times > 1 for story in stories),
+    }
+
+
+def _teacher_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    counts = ", ".join(f"{count} {state}" for state, count in found["trials"].items() if count)
+    total, made = sum(found["trials"].values()), found["lessons_made"]
+    again = f", {found['made_again']} of them again" if found["made_again"] else ""
+    times = f"trained {_count(made, 'time')}{again}"
+    yield f"{_count(total, 'teacher')} of these trials: {counts}; {times}"
 
 
 # A cell
@@ -175,6 +208,9 @@ def explain_trial(scene: Scene, story: Story) -> dict[str, Any]:
         "pack": None if pack is None else _pack(pack, scene),
         "outcome": None if story.result is None else str(story.result.outcome),
         "measures": None if story.result is None else dict(story.result.measures),
+        "lesson": story.lesson or None,
+        "lesson_made": story.times,
+        "teacher": None if story.teacher is None else _teacher(scene, story.teacher),
         "attempts": [_attempt(one, scene) for one in story.history],
     }
 
@@ -187,10 +223,20 @@ def trial_lines(found: Mapping[str, Any]) -> Iterator[str]:
         f"repeat {found['repeat']}, seed {found['seed']}"
     )
     yield f"  {found['why']}"
+    if found["teacher"]:
+        yield f"  learns from {found['teacher']['trial']}: {found['teacher']['why']}"
+    if found["lesson"]:
+        made = _count(found["lesson_made"], "time")
+        yield f"  what it taught is in {found['lesson']}, made {made}"
     if found["measures"]:
         yield "  " + ", ".join(f"{name} {value:.6g}" for name, value in found["measures"].items())
     for one in found["attempts"]:
         yield f"  attempt {one['attempt']}: {one['words']}"
+
+
+def _teacher(scene: Scene, story: Story) -> dict[str, Any]:
+    found = explain_trial(scene, story)
+    return {name: found[name] for name in ("trial", "state", "why", "lesson", "lesson_made")}
 
 
 def _why(scene: Scene, story: Story, pack: Whereabouts | None) -> str:
@@ -227,6 +273,11 @@ def _waiting(scene: Scene, story: Story) -> str:
     if own:
         charged = _count(charges, "charge") if charges else "no charge"
         after = f"lost {_count(len(own), 'time')}, {charged}; "
+    if story.teacher is not None and story.teacher.state != "done":
+        state = {"running": "is trained now", "waiting": "waits"}.get(
+            story.teacher.state, "is gone"
+        )
+        return f"{after}for its teacher {story.teacher.trial.key[:8]}, which {state}"
     return after + _waiting_for(scene)
 
 

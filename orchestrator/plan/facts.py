@@ -16,11 +16,12 @@ class Reason(StrEnum):
     RAISED = "raised an error"
     NODE_LOST = "node lost"
     INTERRUPTED = "interrupted"
+    TEACHER_MISSING = "teacher missing"
 
     @property
     def is_disruption(self) -> bool:
         """Whether the machine, not the trial, is to blame: charged 0 and started again for ever."""
-        return self in (Reason.NODE_LOST, Reason.INTERRUPTED)
+        return self in (Reason.NODE_LOST, Reason.INTERRUPTED, Reason.TEACHER_MISSING)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Pack:
     """Trials to be trained by one call of `run_pack`, as one attempt of each.
 
     `attempts` maps each trial's key to the attempt number that fences its commit. `deadline_s` is
-    the wall time after which the executor may be told to stop it.
+    the wall time after which the executor may be told to stop it. Trials in `again` may be settled:
+    they are trained once more for what they taught, which was lost.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Pack:
     attempts: Mapping[str, int]
     deadline_s: float
     gpus: float = 0.0
+    again: frozenset[str] = frozenset()
 
 
 # Facts
@@ -51,6 +54,17 @@ class Added:
 
 
 @dataclass(frozen=True)
+class Teachers:
+    """What is known of trials that others will learn from, before those are added.
+
+    Of `taught` a lesson is believed to be there. Of `untaught` there will be none, and why.
+    """
+
+    taught: frozenset[str] = frozenset()
+    untaught: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Found:
     """Trials of a started pack that another sweep settled meanwhile: they leave the pack."""
 
@@ -60,22 +74,27 @@ class Found:
 
 @dataclass(frozen=True)
 class Finished:
-    """A pack came back with one result per trial, in the order of the pack."""
+    """A pack came back with one result per trial, in the order of the pack.
+
+    `lessons` are names of files, by key, of what its trials teach.
+    """
 
     pack_id: str
     results: tuple[Result, ...]
     seconds: float
     where: str = ""
+    lessons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A pack came back without results."""
+    """A pack came back without results. `missing` are teachers whose lessons were not there."""
 
     pack_id: str
     reason: Reason
     detail: str = ""
     where: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ class SlotsAre:
     count: int
 
 
-Fact = Added | Found | Finished | Lost | SlotsAre
+Fact = Added | Teachers | Found | Finished | Lost | SlotsAre
 
 
 # Commands

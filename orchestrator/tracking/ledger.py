@@ -26,6 +26,7 @@ from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.plan.reuse import reusable as reusable_among
 from orchestrator.ports import (
+    NO_LESSONS,
     Member,
     Settled,
     StoppedBy,
@@ -201,7 +202,11 @@ class Ledger:
         return begun
 
     def commit(
-        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+        self,
+        results: Sequence[Result],
+        attempts: Mapping[str, int],
+        where: str = "",
+        lessons: Mapping[str, str] = NO_LESSONS,
     ) -> list[str]:
         """See `Tracker.commit`."""
         with self._writing("commit") as connection:
@@ -217,6 +222,7 @@ class Ledger:
             writes.settle(connection, settling, now, where)
             own = {key: result.curves for key, result in verdict.accepted.items()}
             writes.keep_curves(connection, own)
+            writes.keep_lessons(connection, lessons, now)
         for key in (*settling, *(key for key, _ in verdict.late)):  # never to be begun again
             self._begun.pop(key, None)
         self._wake()

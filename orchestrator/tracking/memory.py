@@ -17,6 +17,7 @@ from orchestrator.failpoints import at
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted, reusable
 from orchestrator.ports import (
+    NO_LESSONS,
     Attempt,
     Member,
     Settled,
@@ -75,8 +76,9 @@ class MemoryTracker:
             for arm, trial in trials:
                 if trial.key in sweep.members:
                     continue
-                if trial.key not in memory.trials:
-                    memory.put(memory.trials, trial.key, trial)
+                for one in (trial, trial.teacher):
+                    if one is not None and one.key not in memory.trials:
+                        memory.put(memory.trials, one.key, one)
                 cached = trial.key in memory.settled
                 memory.put(sweep.members, trial.key, (arm, number, cached))
                 if cached:
@@ -121,7 +123,11 @@ class MemoryTracker:
         return begun
 
     def commit(
-        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+        self,
+        results: Sequence[Result],
+        attempts: Mapping[str, int],
+        where: str = "",
+        lessons: Mapping[str, str] = NO_LESSONS,
     ) -> list[str]:
         """See `Tracker.commit`."""
         memory = self.memory
@@ -136,6 +142,8 @@ class MemoryTracker:
                 memory.put(memory.settled, key, value)
                 self._end(key, attempts[key], "committed", where=where)
                 memory.queue(*(Queued(one, "trial", key) for one in memory.sweeps_of(key)))
+            for key, name in lessons.items():
+                memory.put(memory.lessons, key, name)
         return verdict.refused
 
     def charge(
@@ -172,7 +180,8 @@ class MemoryTracker:
                 gap = Settled(memory.trials[key], None, newest, tuple(reasons))
                 memory.put(sweep.gaps, key, gap)
                 self._end(key, newest, "given up")
-                memory.queue(Queued(sweep.record.id, "gap", key))
+                if key in sweep.members:  # of a teacher nobody has asked for, MLflow hears nothing
+                    memory.queue(Queued(sweep.record.id, "gap", key))
         self._begun.pop(key, None)
 
     def curves(self, keys: Sequence[str]) -> dict[str, Curves]:

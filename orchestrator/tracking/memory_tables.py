@@ -52,6 +52,7 @@ class Memory:
     trials: dict[str, Trial] = field(default_factory=dict)
     settled: dict[str, Settled] = field(default_factory=dict)
     attempts: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
+    lessons: dict[str, str] = field(default_factory=dict)
     outbox: dict[int, Queued] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     drivers: dict[str, "MemoryTracker"] = field(default_factory=dict)

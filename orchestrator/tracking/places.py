@@ -37,6 +37,16 @@ class Store:
             return Path(named).expanduser().resolve()
         return None if self.folder is None else self.folder / "artifacts" / ".checkpoints"
 
+    @property
+    def lessons(self) -> Path | None:
+        """Where what trials taught is kept for all later sweeps; None where workers share no
+        folder, and hand it to each other only.
+        """
+        named = os.environ.get("PHASEFRONT_LESSONS")
+        if named:
+            return Path(named).expanduser().resolve()
+        return None if self.folder is None else self.folder / "artifacts" / ".lessons"
+
 
 def store_at(text: str) -> Store:
     """The store that `text` names: a folder, `sqlite:///path/mlflow.db`, or `http(s)://host`.

@@ -22,6 +22,7 @@ from orchestrator.tracking.schema import (
     curves,
     figures,
     gaps,
+    lessons,
     members,
     outbox,
     reusable,
@@ -158,6 +159,22 @@ def settled(
         if value is not None:
             found[row.key] = value
     return {key: found[key] for key in keys if key in found}
+
+
+def lessons_of(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Where what those trials taught was written, and how often."""
+    query = select(lessons).where(among(connection, lessons.c.key, keys))
+    return {row.key: (row.name, row.times) for row in connection.execute(query)}
+
+
+def begun(connection: Connection, sweep: str, keys: Sequence[str]) -> set[str]:
+    """Those trials at which the sweep has an attempt that has not ended."""
+    query = select(attempts.c.key).where(
+        attempts.c.sweep == sweep,
+        attempts.c.ended.is_(None),
+        among(connection, attempts.c.key, keys),
+    )
+    return set(connection.execute(query).scalars())
 
 
 def curves_at(connection: Connection, keys: Sequence[str]) -> dict[str, Curves]:

@@ -14,16 +14,17 @@ from sqlalchemy import Connection
 
 from orchestrator.domain.curves import Curves
 from orchestrator.domain.plugin import load_source
+from orchestrator.domain.trial import Trial
 from orchestrator.errors import LedgerUnreachable, PluginError, UnknownSweep
 from orchestrator.plan.reuse import Reusable, Wanted, reusable
-from orchestrator.ports import Attempt, Member, SweepRecord, Whereabouts
+from orchestrator.ports import Attempt, Member, SweepRecord, Teacher, Whereabouts
 from orchestrator.tracking import queries, streaming, writes
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.from_mlflow import MirrorReader
 from orchestrator.tracking.locks import is_held
 from orchestrator.tracking.places import ledger_at, store_at
 from orchestrator.tracking.rows import Decoder
-from orchestrator.tracking.schema import curves, whereabouts
+from orchestrator.tracking.schema import curves, lessons, whereabouts
 
 
 class Reader:
@@ -64,6 +65,12 @@ class Reader:
             for name, source in plugins:
                 load_source(name, source)
             return self._reads.members(sweep)
+
+    def teachers(self, sweep: str, trials: Sequence[Trial]) -> dict[str, Teacher]:
+        """How these trials, from which members of a sweep learn, stand, by key; MLflow has not
+        heard of them.
+        """
+        return self._reads.teachers(sweep, trials) if isinstance(self._reads, LedgerReader) else {}
 
     def curves(self, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:
         """Learning curves of those trials of a sweep that have any."""
@@ -152,6 +159,22 @@ class LedgerReader:
             return [
                 replace(one, state="waiting") if one.state == "running" else one for one in found
             ]
+        return found
+
+    def teachers(self, sweep: str, trials: Sequence[Trial]) -> dict[str, Teacher]:
+        """See `Reader.teachers`."""
+        keys, has_lessons = [trial.key for trial in trials], self._database.has(lessons)
+        is_running = is_held(self._database, sweep)
+        with self._database.reading() as connection:
+            settled = queries.settled(connection, self._decoder, sweep, keys)
+            begun = queries.begun(connection, sweep, keys) if is_running else set()
+            kept = queries.lessons_of(connection, keys) if has_lessons else {}
+        found = {}
+        for trial in trials:
+            key, one = trial.key, settled.get(trial.key)
+            open_state = "running" if key in begun else "waiting"
+            state = open_state if one is None else "gap" if one.is_gap else "done"
+            found[key] = Teacher(trial, state, *kept.get(key, ("", 0)), one)  # type: ignore[arg-type]
         return found
 
     def curves(self, sweep: str, keys: Sequence[str]) -> dict[str, Curves]:

@@ -1,4 +1,4 @@
-"""The ledger's tables. One schema for SQLite and PostgreSQL; version 4.
+"""The ledger's tables. One schema for SQLite and PostgreSQL; version 5.
 
 A trial has one row, whichever sweeps ask for it; a sweep's claim on it is a member, and so is its
 giving up: a result is everybody's, a gap is of the sweep that could not fill it. What the outbox
@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised when a table changes. An older ledger gets what it lacks (`ADDED`) when a sweep is next
 opened in it; one of a later version is refused and left untouched."""
 
@@ -216,5 +216,14 @@ whereabouts = Table(  # where a driver's packs are, for whoever looks on; nothin
     Column("packs", Text, nullable=False),  # JSON, see `rows.whereabouts_row`
 )
 
-ADDED = {2: (reusable,), 3: (whereabouts,), 4: (curves,)}
+lessons = Table(  # where what a trial taught was written; the file may be gone since
+    "lessons",
+    metadata,
+    Column("key", String(32), ForeignKey("trials.key"), primary_key=True),
+    Column("name", Text, nullable=False),  # of the file in the trial's folder: its checksum
+    Column("kept", Double, nullable=False),
+    Column("times", Integer, nullable=False),  # how often it was made: again where it was lost
+)
+
+ADDED = {2: (reusable,), 3: (whereabouts,), 4: (curves,), 5: (lessons,)}
 """Tables by the version that brought them; version 1 had all the others."""

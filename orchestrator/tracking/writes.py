@@ -38,6 +38,7 @@ from orchestrator.tracking.schema import (
     drivers,
     figures,
     gaps,
+    lessons,
     members,
     outbox,
     reusable,
@@ -131,14 +132,20 @@ def add_members(
     asked: Sequence[tuple[int, Trial]],
     now: float,
 ) -> None:
-    """Add a round's trials, with their arms, to the sweep; those it has already stay put.
+    """Add a round's trials, with their arms, to the sweep; those it has already stay put. Their
+    teachers become known, and no members.
 
     Cached are those with a result, but for the sweep's own of a ledger that was rebuilt: MLflow was
     told of them before it was asked. Of the others it will be told.
     """
     own_cells = {trial.cell.key: trial.cell for _, trial in asked}
+    known = [trial for _, trial in asked]
+    if any(cell.teacher is not None for cell in own_cells.values()):
+        teachers = {one.teacher.key: one.teacher for one in known if one.teacher is not None}
+        own_cells.update({one.cell.key: one.cell for one in teachers.values()})
+        known = [*{**teachers, **{one.key: one for one in known}}.values()]
     add_new(connection, cells, [rows.cell_row(cell) for cell in own_cells.values()])
-    add_new(connection, trials, [rows.trial_row(trial) for _, trial in asked])
+    add_new(connection, trials, [rows.trial_row(trial) for trial in known])
     keys = [trial.key for _, trial in asked]
     stand = queries.states(connection, keys)
     own = queries.heard_of(connection, sweep, "trial", keys)
@@ -243,6 +250,16 @@ def keep_curves(connection: Connection, found: Mapping[str, Curves]) -> None:
     add_new(connection, curves, [rows.curves_row(key, own) for key, own in found.items() if own])
 
 
+def keep_lessons(connection: Connection, found: Mapping[str, str], now: float) -> None:
+    """Write the names of the files, by key, in which what trials taught is kept from now on."""
+    for key, name in found.items():
+        own = lessons.c.key == key
+        times = connection.execute(select(lessons.c.times).where(own)).scalar() or 0
+        connection.execute(delete(lessons).where(own))
+        row = {"key": key, "name": name, "kept": now, "times": times + 1}
+        connection.execute(insert(lessons).values(row))
+
+
 def raise_attempts(connection: Connection, known: Mapping[str, int]) -> None:
     """Let no later attempt at these trials have a number up to the known one."""
     for key, attempt in known.items():
@@ -281,11 +298,15 @@ def queue_trials(connection: Connection, now: float, *where: ColumnElement[bool]
 
 
 def give_up(connection: Connection, gap: Mapping[str, Any]) -> None:
-    """Write a row of `rows.gap_row`, close that attempt, and queue it for its sweep alone."""
+    """Write a row of `rows.gap_row`, close that attempt, and queue it for its sweep alone, if that
+    asked for it: of teachers that nobody asked for MLflow hears nothing.
+    """
     sweep, key, now = gap["sweep"], gap["key"], gap["given_up"]
     connection.execute(insert(gaps).values(**gap))
     end_attempts(connection, [(key, gap["attempt"])], now, GIVEN_UP)
-    queue(connection, sweep, "gap", now, subject=key)
+    is_member = (members.c.sweep == sweep, members.c.key == key)
+    if connection.execute(select(members.c.key).where(*is_member)).first() is not None:
+        queue(connection, sweep, "gap", now, subject=key)
 
 
 def publish(connection: Connection, sweep: str, new: Mapping[str, float], now: float) -> None:

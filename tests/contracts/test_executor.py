@@ -1,12 +1,14 @@
 """What the loop may rely on in every executor: the reference one and the one on Ray."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.engine import InlineExecutor, RayExecutor
 from orchestrator.plan.facts import Finished, Lost, Reason
-from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, pupils_and_teachers
 
 
 class ExecutorContract:
@@ -95,6 +97,32 @@ class ExecutorContract:
         fact = fact_of(executor, pack)
         assert fact.where
         assert fact.seconds >= 0.2
+
+    def test_pupils_learn_what_their_teachers_taught_bit_for_bit(self, executor):
+        pupils, teachers = pupils_and_teachers(count=5)
+        executor.start(teachers)
+        taught = fact_of(executor, teachers)
+        assert taught.lessons.keys() == {trial.key for trial in teachers.trials}
+        executor.start(pupils)
+        results = fact_of(executor, pupils).results
+        for result, expected in zip(results, run_pack(pupils.trials), strict=True):
+            assert result.same_as(expected)
+
+    def test_pupils_whose_teachers_have_not_taught_come_back_with_their_names(self, executor):
+        pupils, teachers = pupils_and_teachers(count=4, seconds=0.5)
+        some = replace(teachers, trials=teachers.trials[:1])
+        executor.start(some)
+        fact_of(executor, some)
+        executor.start(pupils)
+        lost = fact_of(executor, pupils)
+        assert (type(lost), lost.reason) == (Lost, Reason.TEACHER_MISSING)
+        assert set(lost.missing) == {trial.key for trial in teachers.trials[1:]}
+        executor.start(replace(teachers, id=f"{teachers.id}, again"))
+        executor.start(replace(pupils, id=f"{pupils.id}, again"))
+        facts_of(executor, replace(teachers, id=f"{teachers.id}, again"))
+        last = replace(pupils, id=f"{pupils.id}, at last")
+        executor.start(last)
+        assert isinstance(fact_of(executor, last), Finished)
 
     def test_there_is_at_least_one_slot(self, executor):
         assert executor.slots >= 1

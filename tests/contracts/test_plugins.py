@@ -30,6 +30,8 @@ QUICK = {
     "ordered_dropout": {"sweeps": 10},
     "rank_pruning": {"steps": 30},
     "two_layer": {"steps": 12, "width": 16},
+    "two_layer_teacher": {"width": 16, "stages": 2},
+    "distilled_student": {"width": 16, "teacher_width": 16, "teacher_n": 64, "teacher_stages": 2},
     "relu_gradient_descent": {"steps": 12},
     "subspace_training": {"steps": 12, "width": 16, "examples": 40},
     "ntk_network": {"steps": 12, "width": 32},
@@ -207,6 +209,18 @@ def test_a_complexity_above_the_dimension_is_refused_in_words(target):
 
 
 # Learners
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_key_says_who_teaches_and_that_one_teaches_at_any_n(learner):
+    """The settings cover the teacher's, and the revision its revision."""
+    found = [learner.teacher(a_point(d=D, n=n, k=K)) for n in (5, 50)]
+    assert found[0] == found[1]
+    if found[0] is not None:
+        teacher, point = found[0]
+        assert teacher.teaches
+        assert (point.d, point.k) == (D, K)
+        assert learner.revision % 1000 == teacher.revision
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

@@ -6,20 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from orchestrator.domain.learner import Outcome
+from orchestrator.domain.learners.distilled_student import DistilledStudent
 from orchestrator.domain.learners.linear_separator import LinearSeparator
 from orchestrator.domain.point import Point
 from orchestrator.domain.targets.random_labels import RandomLabels
 from orchestrator.domain.targets.sparse_parity import SparseParity
-from orchestrator.domain.trial import Trial
+from orchestrator.domain.trial import Cell, Trial
 from orchestrator.errors import SweepInUse
 from orchestrator.plan.asks import Ask
 from orchestrator.plan.reuse import Reusable, Wanted
 from orchestrator.ports import Tracker
-from orchestrator.tracking import Memory, MemoryTracker
+from orchestrator.tracking import Memory, MemoryTracker, queries
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.ledger import Ledger
+from orchestrator.tracking.schema import outbox
 from tests.tracking.values import (
     a_result,
     a_sweep,
@@ -98,6 +101,37 @@ def test_learning_curves_lie_beside_the_result(tracker: Tracker):
     keys = [with_curves.key, without.key, "f" * 32]
     assert tracker.curves(keys) == {with_curves.key: curves}
     assert tracker.settled(keys)[with_curves.key].result == result
+
+
+def test_teachers_can_be_begun_and_settled_though_nobody_asked_for_them(make: Make):
+    tracker = make()
+    tracker.open(a_sweep())
+    cell = Cell(SparseParity(), DistilledStudent(), Point(d=10, n=20, k=2))
+    pupils = [Trial(cell, repeat) for repeat in range(2)]
+    teacher, given_up = (pupil.teacher for pupil in pupils)
+    tracker.record_round(0, ASKS, [(0, pupil) for pupil in pupils])
+    assert tracker.settled([teacher.key]) == {}
+    attempts = tracker.begin([teacher.key, given_up.key])
+    assert attempts == {teacher.key: 1, given_up.key: 1}
+    assert tracker.commit([a_result(teacher)], attempts, "here", {teacher.key: "a.npz"}) == []
+    tracker.charge({given_up.key: 1}, "raised an error", 1)
+    tracker.give_up(given_up.key, ["raised an error"])
+    settled = tracker.settled([teacher.key, given_up.key])
+    assert [one.is_gap for one in settled.values()] == [False, True]
+    assert tracker.begin([teacher.key, given_up.key]) == {}
+    assert tracker.commit([], {}, "there", {teacher.key: "b.npz"}) == []
+    assert [member.trial for member in tracker.members()] == pupils
+    assert states(tracker) == ["waiting", "waiting"]
+    if isinstance(tracker, Ledger):
+        with tracker.database.reading() as connection:
+            assert queries.lessons_of(connection, [teacher.key]) == {teacher.key: ("b.npz", 2)}
+            told = connection.execute(select(outbox.c.kind)).scalars().all()
+            assert not {"trial", "gap"} & set(told), "MLflow hears of what was asked for"
+    tracker.close()
+    again = make()
+    again.open(a_sweep("f" * 16, name="later"))
+    again.record_round(0, ASKS, [(0, pupil) for pupil in pupils])
+    assert [*again.settled([teacher.key, given_up.key])] == [teacher.key]
 
 
 def test_a_refused_result_leaves_no_curves(tracker: Tracker):

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.domain import array_files, two_layer_network
 from orchestrator.domain import checkpoints as module
 from orchestrator.domain.checkpoints import Checkpoints, SavedTrial
-from orchestrator.domain.learners import two_layer
 from orchestrator.domain.learners.two_layer import TwoLayer
 from orchestrator.domain.minibatches import CHUNK_STEPS
 from orchestrator.domain.pack import run_pack
@@ -60,7 +60,7 @@ class Killed(BaseException):
 @pytest.fixture
 def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], list[int]]:
     """From now on a pack ends before it takes that chunk; the chunks that are taken meanwhile."""
-    honest = two_layer._Training._chunk
+    honest = two_layer_network._Training._chunk
 
     def arm(at: int | None) -> list[int]:
         taken: list[int] = []
@@ -71,7 +71,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], list[in
             taken.append(number)
             honest(self, number, trials)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(two_layer._Training, "_chunk", chunk)
+        monkeypatch.setattr(two_layer_network._Training, "_chunk", chunk)
         return taken
 
     return arm
@@ -115,13 +115,16 @@ def test_a_lost_pack_may_come_back_split_and_mixed_with_others(learner, kept, ki
 def train(folder: str, log: str, learner: TwoLayer) -> None:
     """Train in a process of its own, noting each chunk of each trial when it is done."""
     module.SHARE = 1e9
-    honest, file = two_layer._Training._chunk, os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    honest, file = (
+        two_layer_network._Training._chunk,
+        os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+    )
 
     def chunk(self: object, number: int, trials: list[int]) -> None:
         honest(self, number, trials)  # type: ignore[arg-type]
         os.write(file, f"{number}\n".encode() * len(set(trials)))
 
-    two_layer._Training._chunk = chunk  # type: ignore[method-assign]
+    two_layer_network._Training._chunk = chunk  # type: ignore[method-assign]
     run_pack(some_trials(learner), checkpoints=Checkpoints(Path(folder), every_s=0.03))
 
 
@@ -220,7 +223,7 @@ def test_a_checkpoint_of_another_trial_or_of_another_build_is_none(kept, monkeyp
     (kept.folder / OTHER).mkdir()
     (kept.folder / OTHER / path.name).write_bytes(path.read_bytes())
     assert kept.load(OTHER) is None
-    monkeypatch.setattr(module, "FORMAT", "1/another torch")
+    monkeypatch.setattr(array_files, "FORMAT", "1/another torch")
     assert kept.load(KEY) is None
 
 
@@ -282,7 +285,7 @@ def test_symbolic_links_are_not_followed(kept: Checkpoints, tmp_path: Path):
 
 def test_what_is_too_large_is_neither_saved_nor_read(kept: Checkpoints, monkeypatch):
     kept.save(KEY, a_state(size=100))
-    monkeypatch.setattr(module, "MOST_BYTES", 100)
+    monkeypatch.setattr(array_files, "MOST_BYTES", 100)
     assert kept.load(KEY) is None
     kept.save(OTHER, a_state(size=100))
     assert kept.keys() == [KEY]

@@ -7,9 +7,11 @@ import ctypes
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import Literal
 
 import torch
+from pydantic import Field
 
 from orchestrator.domain.checkpoints import Checkpoint
 from orchestrator.domain.learner import Fit, Learner, Outcome
@@ -115,6 +117,31 @@ class Patient(Learner):
                 time.sleep(0.1)
             except BaseException:
                 continue
+
+
+class Lecturer(Patient):
+    """Teaches the number that it reports."""
+
+    kind: Literal["lecturer"] = "lecturer"
+    teaches = True
+
+    def fit(self, problem, streams):
+        fit = super().fit(problem, streams)
+        return replace(fit, lesson={"norm": fit.measures["norm"]})
+
+
+class Listener(Patient):
+    """Reports its own number plus the one that it was taught."""
+
+    kind: Literal["listener"] = "listener"
+    lecturer: dict[str, str | float] = Field(default_factory=dict)
+
+    def teacher(self, point):
+        return Lecturer(**self.lecturer), point.model_copy(update={"n": 40})
+
+    def fit(self, problem, streams):
+        fit = super().fit(problem, streams)
+        return replace(fit, measures={"norm": fit.measures["norm"] + problem.lesson["norm"]})
 
 
 class Counting(Learner):

@@ -1,6 +1,7 @@
 """What can go wrong on Ray: dead, silent and stubborn workers, and strangers at the door."""
 
 import os
+import shutil
 import signal
 import stat
 import time
@@ -12,15 +13,16 @@ import pytest
 
 from orchestrator.domain.checkpoints import Checkpoints
 from orchestrator.domain.learner import Learner
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
-from orchestrator.domain.trial import Cell, Trial
+from orchestrator.domain.trial import Cell, Result, Trial
 from orchestrator.engine import RayExecutor
 from orchestrator.engine.receipt import place
 from orchestrator.errors import ClusterUnreachable
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason
-from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, pupils_and_teachers
 
 LEASE_S = 6.0
 
@@ -31,8 +33,17 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def executor(checkpoints):
-    executor = RayExecutor(None, 2, 0.0, PLUGINS, checkpoints, lease_s=LEASE_S, pulse_s=0.5)
+def lessons(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lessons") / "lessons"
+    Lessons(folder).make()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def executor(checkpoints, lessons):
+    executor = RayExecutor(
+        None, 2, 0.0, PLUGINS, checkpoints, lessons, lease_s=LEASE_S, pulse_s=0.5
+    )
     yield executor
     executor.close()
 
@@ -161,6 +172,52 @@ def test_a_resumable_learner_goes_on_after_its_worker_died_and_its_pack_was_spli
     for one in run_pack(pack.trials):
         assert results[one.key].same_as(one)
     assert set(checkpoints.keys()) == set(results)
+
+
+def test_a_worker_killed_while_it_trains_a_teacher_loses_the_pack_and_the_lesson_is_the_same_again(
+    executor, lessons, tmp_path
+):
+    log = tmp_path / "log"
+    pupils, teachers = pupils_and_teachers(how="sleep", seconds=3.0, log=str(log))
+    executor.start(teachers)
+    os.kill(pids_in(log, executor)[0], signal.SIGKILL)
+    assert fact_of(executor, teachers).reason is Reason.WORKER_DIED
+    assert not any((lessons / trial.key).exists() for trial in teachers.trials)
+    again = replace(teachers, id=f"{teachers.id}, again")
+    executor.start(again)
+    taught = fact_of(executor, again)
+    for trial in teachers.trials:
+        assert (lessons / trial.key / taught.lessons[trial.key]).exists()
+    executor.start(pupils)
+    found = fact_of(executor, pupils).results
+    assert all(map(Result.same_as, found, run_pack(pupils.trials)))
+
+
+@pytest.mark.parametrize("left", ["reference", "file", "nothing"])
+def test_a_lesson_outlives_the_workers_as_a_reference_or_as_a_file_and_else_is_missed(
+    executor, lessons, left
+):
+    pupils, teachers = pupils_and_teachers(n=20 + len(left), seconds=float(len(left)))
+    executor.start(teachers)
+    fact_of(executor, teachers)
+    if left != "file":
+        for trial in teachers.trials:
+            shutil.rmtree(lessons / trial.key)
+    if left != "reference":
+        executor._lessons.clear()
+    for slot in executor._slots:  # whose memory has the lesson too
+        if slot.at:
+            os.kill(int(slot.at.split("/")[1]), signal.SIGKILL)
+    fact = Lost("", Reason.WORKER_DIED)
+    while isinstance(fact, Lost) and fact.reason is Reason.WORKER_DIED:  # handed to a dying one
+        pupils = replace(pupils, id=f"{pupils.id}, again")
+        executor.start(pupils)
+        fact = fact_of(executor, pupils)
+    if left == "nothing":
+        assert fact.reason is Reason.TEACHER_MISSING
+        assert set(fact.missing) == {trial.key for trial in teachers.trials}
+    else:
+        assert all(map(Result.same_as, fact.results, run_pack(pupils.trials)))
 
 
 def counting(count, log):

@@ -17,11 +17,12 @@ import torch
 
 from orchestrator import failpoints
 from orchestrator.cli import main
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.plugin import load_file
 from orchestrator.domain.point import Point
 from orchestrator.engine import InlineExecutor, RayExecutor
 from orchestrator.plan.reuse import wanted
-from orchestrator.ports import ArmTally, Ask, StoppedBy, SweepRecord
+from orchestrator.ports import NO_LESSONS, ArmTally, Ask, StoppedBy, SweepRecord
 from orchestrator.spec import ExperimentSpec
 from orchestrator.sweep import Sweep
 from orchestrator.tracking.database import Database
@@ -72,8 +73,8 @@ class Walking:
 class Acknowledging(Ledger):
     """Writes down which trials it was told are safe."""
 
-    def commit(self, results, attempts, where=""):
-        refused = super().commit(results, attempts, where)
+    def commit(self, results, attempts, where="", lessons=NO_LESSONS):
+        refused = super().commit(results, attempts, where, lessons)
         frail.note("acked", [one.key for one in results if one.key not in refused])
         return refused
 
@@ -107,6 +108,10 @@ class Life:
         return self.folder / "ledger.db"
 
     @property
+    def lessons(self) -> Path:
+        return self.folder / "lessons"
+
+    @property
     def log(self) -> Path:
         return self.folder / "exec.log"
 
@@ -121,7 +126,10 @@ def live(life: Life) -> None:
     mirror = OutboxMirror(database, store, pace_s=0.0) if life.is_mirrored else None
     tracker, spec = Acknowledging(database, mirror), life.spec
     tracker.open(SweepRecord(spec.id, spec.name, spec.canonical, "", "running", started=1e9))
-    executor = RayExecutor(None, life.slots, 0.0, [PLUGIN]) if life.slots else InlineExecutor()
+    Lessons(life.lessons).make()
+    executor = InlineExecutor(lessons=Lessons(life.lessons))
+    if life.slots:
+        executor = RayExecutor(None, life.slots, 0.0, [PLUGIN], None, life.lessons)
     try:
         tracker.reusable(wanted(spec), spec.seed)
         walking = Walking(life.rounds)

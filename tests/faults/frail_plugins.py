@@ -10,6 +10,7 @@ import os
 import resource
 import threading
 import time
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -106,6 +107,45 @@ class Frail(Learner):
 
     def _partner(self):
         threading.Barrier(2).wait()
+
+
+class FrailTeacher(Frail):
+    """Teaches a number of its own. It is noted in words of its own, since it may teach again after
+    its result was committed.
+    """
+
+    kind: Literal["frail_teacher"] = "frail_teacher"
+    teaches = True
+
+    def fit(self, problem, streams):
+        note("teach", streams.keys)
+        time.sleep(self.seconds)
+        if any(is_chosen(key, self.one_in) for key in streams.keys):
+            getattr(self, "_" + self.how)()
+        lesson = streams.uniforms(1)[:, 0]
+        note("taught", streams.keys)
+        return Fit([Outcome.FITTED] * len(problem), {"error": lesson}, lesson={"number": lesson})
+
+
+class FrailPupil(Frail):
+    """Frail, but that what it was taught decides whether it fails."""
+
+    kind: Literal["frail_pupil"] = "frail_pupil"
+    teacher_how: Literal["raise", "exit"] = "raise"
+    teacher_one_in: int = 0
+    teacher_seconds: float = 0.0
+
+    def teacher(self, point):
+        teacher = FrailTeacher(
+            how=self.teacher_how, one_in=self.teacher_one_in, seconds=self.teacher_seconds
+        )
+        return teacher, point.model_copy(update={"n": 2})
+
+    def fit(self, problem, streams):
+        fit = super().fit(problem, streams)
+        return replace(
+            fit, measures={"error": (fit.measures["error"] + problem.lesson["number"]) / 2}
+        )
 
 
 def is_chosen(key, one_in):

@@ -15,7 +15,7 @@ from orchestrator.tracking.database import POSTGRES_SCHEMA, Database
 from orchestrator.tracking.ledger import Ledger
 from orchestrator.tracking.reader import LedgerReader
 from orchestrator.tracking.schema import ADDED, SCHEMA_VERSION, metadata
-from tests.golden.old_ledgers import CURVES, EXACT, STATES, file_of, restored, written
+from tests.golden.old_ledgers import CURVES, EXACT, LESSON, STATES, file_of, restored, written
 from tests.tracking.values import a_result, a_sweep, a_trial, borrowed_postgres, empty_postgres
 
 VERSIONS = range(1, SCHEMA_VERSION + 1)
@@ -84,6 +84,9 @@ def test_looking_at_an_old_ledger_tells_what_it_holds_and_changes_nothing(
     keys = [member.trial.key for member in members]
     assert [len(history) for history in reader.attempts(keys).values()] == [1, 1, 3, 1, 1]
     assert reader.curves(a_sweep().id, keys) == ({keys[0]: CURVES} if version >= 4 else {})
+    teachers = reader.teachers(a_sweep().id, [member.trial for member in members])
+    assert [one.lesson for one in teachers.values()] == [LESSON if version >= 5 else "", *[""] * 4]
+    assert [one.state for one in teachers.values()] == STATES
     assert reader._database.schema_version() == version
     reader.close()
 

@@ -174,12 +174,24 @@ class SimulatedExecutor:
         world.counts["jobs"] += 1
         world.note("{} runs on node {}: {} trials", pack.id, node, len(pack.trials))
         takes_s = sum(world.dice.uniform(*TRIAL_S) for _ in pack.trials)
+        teachers = {trial.teacher.key for trial in pack.trials if trial.teacher is not None}
+        missing = teachers - world.lessons
+        if missing:
+            world.later(takes_s / 10, lambda: self._send_back(job, tuple(sorted(missing))))
+            return
         poisons = (self._science.poison_of(trial.key) for trial in pack.trials)
         poison = next((one for one in poisons if one), None)
         if poison is not None:
             self._poisoned(job, poison, takes_s * world.dice.random())
         else:
             self._sound(job, takes_s)
+
+    def _send_back(self, job: Job, missing: tuple[str, ...]) -> None:
+        """The worker lives, and says whose lessons it has not got."""
+        if job.is_alive:
+            self._world.counts["packs without a lesson"] += 1
+            self._end(job)
+            self._world.later(0.01, lambda: self._lose(job, Reason.TEACHER_MISSING, "", missing))
 
     def _poisoned(self, job: Job, poison: Reason, after_s: float) -> None:
         if poison is Reason.TIMED_OUT:
@@ -226,7 +238,9 @@ class SimulatedExecutor:
         world, pack = self._world, job.pack
         job.is_alive = job.is_cut_off  # a free worker is of no interest; one out of reach is
         results = tuple(self.train(trial.key) for trial in pack.trials)
-        fact = Finished(pack.id, results, world.now - job.since, f"node {job.node}")
+        taught = {one.key: "name" for one in pack.trials if one.cell.learner.teaches}
+        world.lessons.update(key for key in taught if not world.strikes("lesson not written"))
+        fact = Finished(pack.id, results, world.now - job.since, f"node {job.node}", taught)
         reply = lambda: self._receive(job, fact)
         delay_s = 0.01
         if world.strikes("reply lost"):  # it is asked for again, unless the worker dies first
@@ -282,11 +296,11 @@ class SimulatedExecutor:
         self._facts.append(fact)
         self._assign()
 
-    def _lose(self, job: Job, reason: Reason, why: str) -> None:
+    def _lose(self, job: Job, reason: Reason, why: str, missing: tuple[str, ...] = ()) -> None:
         if self.is_over or job.is_reported:
             return
         self._world.note("{} is lost: {}, {}", job.pack.id, reason.value, why)
         job.is_reported = True
         self._witness.lost(job, reason)
-        self._facts.append(Lost(job.pack.id, reason, why, f"node {job.node}"))
+        self._facts.append(Lost(job.pack.id, reason, why, f"node {job.node}", missing))
         self._world.later(RESTART_S, self._assign)

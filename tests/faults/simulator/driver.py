@@ -1,16 +1,15 @@
 """A simulated driver process: what `api.run` does, one turn of the real loop at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import Interrupted, LedgerUnreachable, PhasefrontError
 from orchestrator.plan.reuse import Reusable, Wanted, wanted
-from orchestrator.ports import Ask, Settled, SweepRecord, SweepStatus, Tracker
+from orchestrator.ports import NO_LESSONS, Ask, Settled, SweepRecord, SweepStatus, Tracker
 from orchestrator.sweep import Progress, Sweep
 from tests.faults.simulator.cluster import SimulatedExecutor
-from tests.faults.simulator.science import Asking, a_spec
+from tests.faults.simulator.science import Asking, Science
 from tests.faults.simulator.world import Crash
 
 if TYPE_CHECKING:
@@ -21,10 +20,14 @@ PUBLISH_S = 5.0
 
 _T = TypeVar("_T")
 
+_WANTED: dict[str, list[Wanted]] = {}
 
-@cache
-def _wanted(name: str) -> list[Wanted]:
-    return wanted(a_spec(name))
+
+def _wanted(science: Science, name: str) -> list[Wanted]:
+    spec = science.spec(name)
+    if spec.id not in _WANTED:
+        _WANTED[spec.id] = wanted(spec)
+    return _WANTED[spec.id]
 
 
 class Driver:
@@ -32,7 +35,7 @@ class Driver:
 
     def __init__(self, simulation: "Simulation", name: str, tracker: Tracker) -> None:
         self.simulation, self.name = simulation, name
-        self.spec = a_spec(name)
+        self.spec = simulation.science.spec(name)
         self.tracker = tracker
         self.is_over = False
         self.is_asked_to_stop: SweepStatus | None = None
@@ -62,7 +65,7 @@ class Driver:
         )
         watched = Watched(self)
         watched.open(record)
-        watched.reusable(_wanted(self.name), self.spec.seed)
+        watched.reusable(_wanted(simulation.science, self.name), self.spec.seed)
         simulation.world.note("driver of {} holds it", self.name)
         self.executor = simulation.make_executor(
             simulation.world,
@@ -154,6 +157,7 @@ class Watched:
         self, number: int, asks: Sequence[Ask], trials: Sequence[tuple[int, Trial]]
     ) -> None:
         self._witness.proposed(self._sweep, number)
+        self._witness.asked([trial for _, trial in trials])
         self._call(lambda: self._tracker.record_round(number, asks, trials))
 
     def reusable(self, arms: Sequence[Wanted], seed: int) -> list[Reusable]:
@@ -172,9 +176,13 @@ class Watched:
         return self._call(lambda: self._tracker.begin(keys))
 
     def commit(
-        self, results: Sequence[Result], attempts: Mapping[str, int], where: str = ""
+        self,
+        results: Sequence[Result],
+        attempts: Mapping[str, int],
+        where: str = "",
+        lessons: Mapping[str, str] = NO_LESSONS,
     ) -> list[str]:
-        refused = self._call(lambda: self._tracker.commit(results, attempts, where))
+        refused = self._call(lambda: self._tracker.commit(results, attempts, where, lessons))
         self._witness.acknowledged([one for one in results if one.key not in refused])
         return refused
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from orchestrator.domain.trial import Result
 from orchestrator.engine import slot
+from orchestrator.plan.classroom import Classroom
 from orchestrator.plan.facts import Finished
 from orchestrator.plan.rounds import Rounds
 from orchestrator.sweep import Sweep
@@ -95,6 +96,11 @@ def seeds_by_arrival(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedExecutor, "train", staticmethod(train))
 
 
+def impatient_pupils(patch: pytest.MonkeyPatch) -> None:
+    """Trials do not wait for their teachers."""
+    patch.setattr(Classroom, "seat", lambda self, trials: ([*trials], []))
+
+
 def search_by_arrival(patch: pytest.MonkeyPatch) -> None:
     """A round is computed from whatever has arrived, not from the rounds before the last."""
     patch.setattr(Rounds, "before_last", Rounds.so_far)
@@ -131,4 +137,5 @@ MUTANTS: tuple[Mutant, ...] = (
     wall_clock_leases,
     seeds_by_arrival,
     search_by_arrival,
+    impatient_pupils,
 )

@@ -6,13 +6,14 @@ lives, and a finished pack's reply can be lost on the way.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray import exceptions
 
+from orchestrator.domain.trial import Trial
 from orchestrator.engine import ray_executor, slot
 from orchestrator.engine.ray_executor import RayExecutor
 from orchestrator.engine.receipt import Receipt, trials_of
@@ -41,6 +42,9 @@ class Reference:
         if not self.is_ready:
             self.is_ready, self.value, self.error = True, value, error
 
+    def lose(self) -> None:
+        self.error = exceptions.ObjectLostError("", None, "")
+
 
 class Actor:
     """One slot's process: trains packs one after another, answers for itself beside it."""
@@ -62,6 +66,7 @@ class Actor:
             method = getattr(self, f"_{name}")
             remote = lambda *words, method=method: self._call(method, words)
             setattr(self, name, SimpleNamespace(remote=remote))
+        self.teach = SimpleNamespace(remote=self._call_to_teach)
 
     # calls
 
@@ -72,6 +77,11 @@ class Actor:
         delay_s = max(LATENCY_S, self._born - self._world.now)
         self._world.later(delay_s, lambda: self._arrive(method, words, reference))
         return reference
+
+    def _call_to_teach(self, request: Mapping[str, Any]) -> tuple[Reference, Reference]:
+        """What was taught is one more value, which lives where it was made."""
+        taught = Reference()
+        return self._call(self._train, ({**request, "taught": taught},)), taught
 
     def _arrive(
         self, method: Callable[..., None], words: tuple[Any, ...], reference: Reference
@@ -127,10 +137,17 @@ class Actor:
 
     def _run(self, job: tuple[Mapping[str, Any], Reference]) -> None:
         world, request = self._world, job[0]
-        keys = [trial.key for trial in trials_of(request)]
+        trials = trials_of(request)
+        keys = [trial.key for trial in trials]
         self._cluster.note_run(request["id"], self, keys)
         takes_s = sum(world.dice.uniform(*TRIAL_S) for _ in keys)
         part_s = takes_s * world.dice.random()
+        missing = self._missing(trials, request.get("lessons", {}))
+        if missing:
+            world.counts["packs without a lesson"] += 1
+            receipt = {"reason": Reason.TEACHER_MISSING.value, "detail": "", "where": self.at}
+            world.later(part_s, lambda: self._finish(job, {**receipt, "missing": missing}))
+            return
         poisons = (self._cluster.science.poison_of(key) for key in keys)
         poison = next((one for one in poisons if one), None)
         fuse_s = request["deadline_s"] + FUSE_S
@@ -163,15 +180,29 @@ class Actor:
             "where": self.at,
             "results": [(str(one.outcome), dict(one.measures), one.seconds, {}) for one in results],
             "steps": [],
+            "lessons": {one.key: "name" for one in trials if one.cell.learner.teaches},
         }
         world.later(takes_s, lambda: self._finish(job, receipt))
 
     def _finish(self, job: tuple[Mapping[str, Any], Reference], receipt: Receipt) -> None:
         if self.is_alive and self._training is job:
             self._training = None
+            self._keep(receipt.get("lessons", ()), job[0].get("taught"))
             self._receipts[job[0]["id"]] = receipt
             self._reply(job[1], receipt)
             self._next()
+
+    def _missing(self, trials: Sequence[Trial], references: Mapping[str, Reference]) -> list[str]:
+        teachers = {one.teacher.key for one in trials if one.teacher is not None}
+        handed = {key for key, one in references.items() if one.is_ready and one.error is None}
+        return sorted(teachers - handed - self._world.lessons)
+
+    def _keep(self, lessons: Iterable[str], taught: Reference | None) -> None:
+        world = self._world
+        world.lessons.update(key for key in lessons if not world.strikes("lesson not written"))
+        if taught is not None and not world.strikes("reply lost"):
+            taught.answer({})
+            world.later(world.dice.uniform(0.5, 5.0), taught.lose)  # with its node, say
 
     def _die_in(self, job: tuple[Mapping[str, Any], Reference], error: BaseException) -> None:
         if self._training is job and not self.is_frozen:

@@ -5,7 +5,7 @@ Everything here is a pure function, so that a run without faults says what every
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from orchestrator.domain.learner import Fit, Learner, Outcome
 from orchestrator.domain.point import Point
@@ -41,14 +41,34 @@ class SimulatedLearner(Learner):
         return self.weight * point.n
 
 
+class SimulatedTeacher(SimulatedLearner):
+    """Others learn from it."""
+
+    kind: Literal["simulated_teacher"] = "simulated_teacher"  # type: ignore[assignment]
+
+    teaches: ClassVar[bool] = True
+
+
+class SimulatedPupil(SimulatedLearner):
+    """Learns from one teacher at every n."""
+
+    kind: Literal["simulated_pupil"] = "simulated_pupil"  # type: ignore[assignment]
+
+    def teacher(self, point: Point) -> tuple[Learner, Point]:
+        return SimulatedTeacher(), point.model_copy(update={"n": 10})
+
+
 @cache
-def a_spec(name: str) -> ExperimentSpec:
-    """Two arms at one (d, k). Sweeps of different names ask for different trials of equal keys."""
+def a_spec(name: str, pupils: bool = False) -> ExperimentSpec:
+    """Two arms at one (d, k), one of them of pupils if asked. Sweeps of different names ask for
+    different trials of equal keys.
+    """
+    second = {"kind": "simulated_pupil"} if pupils else {"kind": "simulated", "weight": 2.0}
     return ExperimentSpec.from_words(
         {
             "name": name,
             "target": {"kind": "simulated"},
-            "learner": [{"kind": "simulated"}, {"kind": "simulated", "weight": 2.0}],
+            "learner": [{"kind": "simulated"}, second],
             "axes": {"d": [3], "n": {"low": 2, "high": 40}},
             "success": {"measure": "test_error", "above": 0.5},
             "resources": {"minutes_per_trial": MINUTES},
@@ -77,6 +97,11 @@ class Science:
     def __init__(self, salt: int) -> None:
         self.salt = salt
         self._poisonous = (0, 16, 40)[salt % 3]  # one trial in so many
+        self._has_pupils = salt % 4 == 1
+
+    def spec(self, name: str) -> ExperimentSpec:
+        """What a sweep of that name asks."""
+        return a_spec(name, self._has_pupils)
 
     def poison_of(self, key: str) -> Reason | None:
         """How a trial ends its worker, always; None for one that is sound."""

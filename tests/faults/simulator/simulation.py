@@ -13,7 +13,7 @@ from orchestrator.ports import Ask, SweepRecord
 from tests.faults.simulator.books import Books, MemoryBooks
 from tests.faults.simulator.cluster import LEASE_S, NODES, SimulatedExecutor
 from tests.faults.simulator.driver import Driver
-from tests.faults.simulator.science import MINUTES, MOST_TRIALS, Science, a_spec
+from tests.faults.simulator.science import MINUTES, MOST_TRIALS, Science
 from tests.faults.simulator.witness import Violation, Witness, hold
 from tests.faults.simulator.world import NOW_AND_THEN, STORM_S, Crash, World, faults_of
 
@@ -179,13 +179,15 @@ class Simulation:
                 dice.choice(executors).preempt()
             case "wall clock jumps":
                 self.world.wall_offset_s += dice.choice((-3600.0, 3600.0))
+            case "lesson lost" if self.world.lessons:
+                self.world.lessons.discard(dice.choice(sorted(self.world.lessons)))
             case "another sweep" if EDITED not in {one.name for one in self._past}:
                 self._spawn(EDITED)
         self._schedule(fault)
 
     def _try_to_drive_too(self) -> None:
         for name in (MAIN, EDITED):
-            spec = a_spec(name)
+            spec = self.science.spec(name)
             if spec.id not in self.books.holders():
                 continue
             record = SweepRecord(spec.id, name, spec.canonical, "", "running", self.world.wall())
@@ -209,12 +211,17 @@ class Simulation:
         hold(not any(job.is_alive for job in jobs), "I9", "a worker lives")
         hold(not list(self.books.holders()), "I9", "a sweep is held")
 
+    def _is_sound(self, key: str, teacher: str) -> bool:
+        """Whether neither a trial nor whom it learns from is poison."""
+        return self.science.poison_of(key) is None and self.science.poison_of(teacher) is None
+
     def the_search_went_as_without_faults(self, name: str) -> None:
         """I5: the same trials were asked for and have the same results as if nothing had gone
         wrong, unless machines made gaps."""
-        sweep = a_spec(name).id
+        sweep = self.science.spec(name).id
         gaps = self.books.gaps(sweep)
-        if any(self.science.poison_of(key) is None for key in gaps):
+        culprits = [self.witness.teachers.get(key, key) for key in gaps]
+        if any(map(self._is_sound, [*gaps], culprits)):
             self.world.counts["gaps made by machines"] += 1
             return
         rounds, answers = answer_of(self, name)
@@ -226,7 +233,7 @@ class Simulation:
 
 def answer_of(simulation: Simulation, name: str) -> Answer:
     """What a sweep asked for, and what came of it: measures by key, None for a gap."""
-    books, sweep = simulation.books, a_spec(name).id
+    books, sweep = simulation.books, simulation.science.spec(name).id
     done = books.done()
     members = books.members(sweep)
     return books.rounds(sweep), {key: done[key].result if key in done else None for key in members}

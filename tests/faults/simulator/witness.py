@@ -6,10 +6,11 @@ believes of itself.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.domain.trial import Result
+from orchestrator.domain.trial import Result, Trial
+from orchestrator.plan.classroom import TEACHER_GIVEN_UP
 from orchestrator.plan.facts import Pack, Reason
 from orchestrator.ports import Settled
 from orchestrator.sweep import Progress
@@ -43,6 +44,9 @@ class Witness:
         self._known: dict[str, Settled] = {}
         self._running: dict[tuple[str, str], tuple[SimulatedExecutor, str]] = {}
         self._charges: dict[tuple[str, int], int] = {}
+        self.teachers: dict[str, str] = {}
+        """Of whom each trial that was asked for learns."""
+        self._taught_again: set[str] = set()
 
     # what it sees
 
@@ -72,6 +76,10 @@ class Witness:
                 f"{result.key[:8]} was acknowledged and is not there",
             )
 
+    def asked(self, trials: Sequence[Trial]) -> None:
+        """These are about to be asked for."""
+        self.teachers.update({one.key: one.teacher.key for one in trials if one.teacher})
+
     def started(self, executor: SimulatedExecutor, sweep: str, pack: Pack) -> None:
         """A pack was handed to the executor."""
         if executor.epoch != self._books.epoch(sweep):
@@ -82,6 +90,8 @@ class Witness:
             self.nothing_given_up_is_started(key, key in gaps)
             self.one_lease_at_a_time(sweep, key)
             self._running[sweep, key] = (executor, pack.id)
+            self.nobody_learns_before_the_teacher_has_taught(key, done)
+        self.only_those_are_started_again_who_teach(pack, done)
 
     def reported(self, job: Job) -> None:
         """The driver is about to hear of a pack."""
@@ -129,6 +139,23 @@ class Witness:
             executor, pack_id = other
             is_waited_for = not executor.is_over and executor.epoch == self._books.epoch(sweep)
             hold(not is_waited_for, "I3", f"{key[:8]} was started while {pack_id} had its lease")
+
+    def nobody_learns_before_the_teacher_has_taught(
+        self, key: str, done: Mapping[str, Settled]
+    ) -> None:
+        """I10: a trial that learns from another is started when that one is committed."""
+        teacher = self.teachers.get(key)
+        hold(teacher is None or teacher in done, "I10", f"{key[:8]} was started before its teacher")
+
+    def only_those_are_started_again_who_teach(
+        self, pack: Pack, done: Mapping[str, Settled]
+    ) -> None:
+        """I10: what is committed is started again only for what it taught, where that is lost."""
+        for trial in pack.trials:
+            again = trial.key not in pack.attempts
+            hold(not again or trial.cell.learner.teaches, "I10", f"{trial.key[:8]} runs again")
+            if again:
+                self._taught_again.add(trial.key)
 
     def lease_ended(self, job: Job, now: float, deadline_s: float) -> None:
         """I3: a lease ends when its worker was truly silent for so long, or its pack truly took too
@@ -203,7 +230,8 @@ class Witness:
         """I8: a trial is charged for what it did alone, never for a disruption; it is given up
         after three charges, two for memory, one for an error, and not before."""
         gaps = self._books.gaps(sweep)
-        for key in self._books.members(sweep):
+        members = self._books.members(sweep)
+        for key in {*members, *(self.teachers[one] for one in members if one in self.teachers)}:
             charged = []
             for one in self._books.attempts(key):
                 if one.charge and one.sweep == sweep:
@@ -211,7 +239,10 @@ class Witness:
                     hold(one.charge == just, "I8", f"{key[:8]} was charged for {one.reason}")
                     charged.append(one.reason)
             hold(len(charged) <= 3, "I8", f"{key[:8]} was charged {len(charged)} times")
-            if key in gaps:
+            if key in gaps and gaps[key][0].startswith(TEACHER_GIVEN_UP):
+                found = {*gaps, *self._taught_again}  # not even again: that is charged to nobody
+                hold(self.teachers.get(key) in found, "I8", f"{key[:8]} has a teacher")
+            elif key in gaps:
                 hold(tuple(charged) == gaps[key], "I8", f"{key[:8]} is a gap for {gaps[key]}")
                 hold(_is_enough(charged), "I8", f"{key[:8]} was given up after {charged}")
 
@@ -228,7 +259,8 @@ class Witness:
 
     def no_attempt_is_open(self, sweep: str) -> None:
         """I9: every attempt of the sweep has ended."""
-        for key in self._books.members(sweep):
+        members = self._books.members(sweep)
+        for key in {*members, *(self.teachers[one] for one in members if one in self.teachers)}:
             for one in self._books.attempts(key):
                 is_over = one.ended is not None or one.sweep != sweep
                 hold(is_over, "I9", f"attempt {one.attempt} of {key[:8]} was left open")

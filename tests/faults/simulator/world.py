@@ -41,11 +41,11 @@ AT_A_WRITE = ("driver killed between two writes", "disk full between two writes"
 
 TO_A_PACK = (
     *("worker killed", "worker out of memory", "worker frozen", "worker cut off", "worker slow"),
-    *("reply lost", "reply late", "reply doubled"),
+    *("reply lost", "reply late", "reply doubled", "lesson not written"),
 )
 NOW_AND_THEN = (
     *("Ctrl-C", "cancel", "second driver", "node lost", "worker preempted"),
-    *("wall clock jumps", "another sweep"),
+    *("wall clock jumps", "another sweep", "lesson lost"),
 )
 """Strike at random times; the rate is per second. `another sweep` is the file, edited and run."""
 
@@ -72,6 +72,8 @@ class World:
         self.wall_offset_s = 1.7e9
         self.is_stormy = bool(faults)
         self.counts: Counter[str] = Counter()
+        self.lessons: set[str] = set()
+        """Keys of the trials of which some worker can read what they taught."""
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._history: list[tuple[float, str, tuple[object, ...]]] = []
