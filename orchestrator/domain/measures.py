@@ -13,7 +13,11 @@ ON_TEST: dict[str, tuple[str, ...]] = {
     "bit": ("test_error", "test_accuracy"),
 }
 """Measures on fresh examples, by what the labels are."""
-OF_ESTIMATE = {"direction": "squared_overlap", "set": "exact_recovery"}
+OF_ESTIMATE = {
+    "direction": "squared_overlap",
+    "directions": "directions_found",
+    "set": "exact_recovery",
+}
 """The measure of an estimate, by what is estimated."""
 
 
@@ -53,7 +57,8 @@ def judge(problem: Problem, fit: Fit, learner: Learner) -> dict[str, torch.Tenso
     for name in names:
         if name in BY_ESTIMATE:
             assert fit.coefficients is not None
-            measures[name] = BY_ESTIMATE[name](fit.coefficients, problem.concept)
+            truth = problem.target.truth(problem.concept, problem.point)
+            measures[name] = BY_ESTIMATE[name](fit.coefficients, truth)
     if "test_error" in names:
         assert fit.predict is not None
         predicted = fit.predict(problem.test.x)
@@ -77,6 +82,22 @@ def squared_overlap(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
     return (estimate * truth).sum(1).square() / lengths
 
 
+FOUND = 0.7
+"""The cosine above which a direction counts as found: above 1 / sqrt(2), no line can be that close
+to two orthogonal ones, so one estimate finds one direction. Rounded down, chosen by hand."""
+
+
+def directions_found(estimates: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The share of true directions near one of the estimates, up to sign: float64 (B,).
+
+    Estimates (B, J, d), truth (B, M, d), of any lengths; near is a cosine above `FOUND` in size.
+    """
+    estimates, truth = estimates.to(torch.float64), truth.to(torch.float64)
+    lengths = estimates.square().sum(2).sqrt()[:, None] * truth.square().sum(2).sqrt()[:, :, None]
+    cosines = torch.bmm(truth, estimates.mT).abs() / lengths
+    return (cosines > FOUND).any(2).to(torch.float64).mean(1)
+
+
 def exact_recovery(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """1 where the sets (B, d) are equal, else 0: float64 (B,)."""
     return (estimate == truth).all(1).to(torch.float64)
@@ -85,6 +106,7 @@ def exact_recovery(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 BY_ESTIMATE: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "relative_error": relative_error,
     "squared_overlap": squared_overlap,
+    "directions_found": directions_found,
     "exact_recovery": exact_recovery,
 }
 """How an estimate is compared with the truth, by measure."""

@@ -10,7 +10,7 @@ from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 
 Labels = Literal["real", "sign", "bit", "no"]
-Estimand = Literal["direction", "set"]
+Estimand = Literal["direction", "directions", "set"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Target(Plugin):
     linear: ClassVar[bool] = False
     """Whether `draw` returns the coefficients (B, d) of a linear function of x, up to noise."""
     estimand: ClassVar[Estimand | None] = None
-    """What `draw` returns as (B, d) for learners to estimate: a direction, known up to sign and
-    length, or a set of coordinates, 1 in it and 0 elsewhere."""
+    """What `truth` returns for learners to estimate: as (B, d) a direction, known up to sign and
+    length, or a set of coordinates, 1 in it and 0 elsewhere; as (B, M, d) M directions."""
     test_count: ClassVar[int] = 1000
     """Fresh examples on which a hypothesis is judged; 0 where nothing generalises."""
     default_k: ClassVar[int] = 1
@@ -58,3 +58,7 @@ class Target(Plugin):
     ) -> Examples:
         """`count` labelled examples per trial. `point.n` must not matter."""
         raise NotImplementedError
+
+    def truth(self, concept: torch.Tensor, point: Point) -> torch.Tensor:
+        """What an estimate is compared with: the concept itself, where it is that already."""
+        return concept

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
-from orchestrator.domain.target import Examples, Labels, Target
+from orchestrator.domain.supports import membership
+from orchestrator.domain.target import Estimand, Examples, Labels, Target
 
 
 class SparseParity(Target):
@@ -27,6 +28,7 @@ class SparseParity(Target):
     flip_rate: float = Field(0.0, ge=0.0, lt=0.5, description="chance a label is negated")
 
     labels: ClassVar[Labels] = "sign"
+    estimand: ClassVar[Estimand | None] = "set"
 
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """Choose S for each trial: int64 (B, k), distinct coordinates in [0, d)."""
@@ -41,3 +43,7 @@ class SparseParity(Target):
         if self.flip_rate > 0.0:
             y *= streams.flips(self.flip_rate, count)
         return Examples(x=x, y=y)
+
+    def truth(self, concept: torch.Tensor, point: Point) -> torch.Tensor:
+        """S as a set: (B, d)."""
+        return membership(concept, point.d)
