@@ -69,11 +69,20 @@ def slope_along_u(terms: Terms) -> Terms:
 
 
 def evaluated(terms: Terms, u: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """The polynomial at u and s, tensors that broadcast to the shape of u."""
-    total = torch.zeros_like(u)
-    for (i, m), value in terms.items():
-        term = torch.full_like(u, value)
-        for factor in [u] * i + [s] * m:
-            term = term * factor
-        total = total + term
+    """The polynomial at u and s, tensors of one shape, by Horner's rule in both."""
+    in_s: list[torch.Tensor | float] = []
+    for m in range(max((m for _, m in terms), default=0), -1, -1):
+        powers = {i: value for (i, own), value in terms.items() if own == m}
+        in_u = [powers.get(i, 0.0) for i in range(max(powers, default=0), -1, -1)]
+        in_s.append(_horner(in_u, u))
+    total = _horner(in_s, s)
+    return total if isinstance(total, torch.Tensor) else torch.full_like(u, total)
+
+
+def _horner(coefficients: Sequence[torch.Tensor | float], at: torch.Tensor) -> torch.Tensor | float:
+    """sum_i coefficients[-1 - i] at^i; zeros and a leading number cost no pass over `at`."""
+    total = coefficients[0]
+    for one in coefficients[1:]:
+        total = total * at
+        total = total if isinstance(one, float) and one == 0.0 else total + one
     return total

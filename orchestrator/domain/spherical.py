@@ -55,14 +55,19 @@ class SphericalStep:
     rate: float
     reach: float = 0.0
 
-    def taken(self, w: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """New w (B, J, d) after a step on x (B, b, d) and y (B, b), which is 0 for unused rows."""
-        across, squares = x.mT, x.square().sum(2)[:, None, :]
+    def taken(
+        self, w: torch.Tensor, x: torch.Tensor, y: torch.Tensor, squares: torch.Tensor
+    ) -> torch.Tensor:
+        """New w (B, J, d) after a step on x (B, b, d), y and squares = |x|^2, both (B, 1, b).
+
+        Rows with y = 0 are not used.
+        """
+        across = x.mT
         u = torch.bmm(w, across)
-        pull = self.slope(u, squares) * y[:, None, :]
+        pull = self.slope(u, squares) * y
         if self.reach:
             ahead = w + self.tangent(w, x, u, pull) * self.reach
-            pull = self.slope(torch.bmm(ahead, across), squares) * y[:, None, :]
+            pull = self.slope(torch.bmm(ahead, across), squares) * y
         return on_sphere(w + self.tangent(w, x, u, pull) * self.rate)
 
     def tangent(
@@ -74,7 +79,7 @@ class SphericalStep:
 
 def on_sphere(w: torch.Tensor) -> torch.Tensor:
     """Vectors over their length, along the last axis."""
-    return w / w.square().sum(-1, keepdim=True).sqrt()
+    return w / torch.linalg.vector_norm(w, dim=-1, keepdim=True)
 
 
 class Walk:
@@ -86,14 +91,17 @@ class Walk:
 
     def go(self, piece: Piece, until: torch.Tensor) -> None:
         """Step through the rows of a piece that are numbered below until (T,)."""
-        used, late = piece.between(until * 0, until), piece.between(until // 2, until)
         w, total, size = self._w[piece.trials], self._sum[piece.trials], self._batch_size
+        late = piece.between(until // 2, until).unflatten(1, (-1, size)).amax(2)  # by step
+        counts = late.any(0).tolist()
+        y = (piece.y * piece.between(until * 0, until))[:, None, :]
+        squares = piece.x.square().sum(2)[:, None, :]
         # What follows the last row of all is not summed: stopping there changes no trial.
-        rows_used = min(used.shape[1], int(until.max()) - piece.start)
-        for first in range(0, rows_used, size):
-            rows = slice(first, first + size)
-            w = self._step.taken(w, piece.x[:, rows], piece.y[:, rows] * used[:, rows])
-            total = total + w * late[:, rows].amax(1)[:, None, None]
+        for step in range(-(-min(y.shape[2], int(until.max()) - piece.start) // size)):
+            rows = slice(step * size, (step + 1) * size)
+            w = self._step.taken(w, piece.x[:, rows], y[:, :, rows], squares[:, :, rows])
+            if counts[step]:
+                total = total + w * late[:, step, None, None]
         self._w[piece.trials], self._sum[piece.trials] = w, total
 
     def directions(self) -> torch.Tensor:

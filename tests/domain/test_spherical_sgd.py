@@ -128,9 +128,11 @@ def test_the_first_use_of_a_batch_follows_autograd(settings):
         u = torch.einsum("bjd,bid->bji", free / free.norm(dim=2, keepdim=True), inputs)
         phi = torch.atan(u) if learner.activation == "arctan" else _h(learner.degree, u)
         (phi * labels[:, None]).sum().backward()
+    squares = inputs.square().sum(2)
     moved_to = start + learner.learning_rate * step_scale("plain", learner.degree, 6) * free.grad
     expected = moved_to / moved_to.norm(dim=2, keepdim=True)
-    assert torch.allclose(learner.step(6).taken(start, inputs, labels), expected, rtol=1e-12)
+    found = learner.step(6).taken(start, inputs, labels[:, None], squares[:, None])
+    assert torch.allclose(found, expected, rtol=1e-12)
 
 
 def _h(p, u):
