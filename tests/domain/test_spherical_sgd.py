@@ -1,6 +1,7 @@
 """Online steps of one neuron on the sphere: by autograd, and by a plain numpy version."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from scipy import special
 
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.learners.spherical_sgd import SphericalSgd
+from orchestrator.domain.measures import squared_overlap
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.spherical import SphericalStep, slope_of, step_scale
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.targets.hermite_index import HermiteIndex
-from tests.builders import a_cell, a_point, a_trial, trials
+from tests.builders import a_cell, a_point, a_problem, a_trial, trials
 
 ARMS = [
     {"degree": 1},
@@ -170,6 +172,24 @@ def test_trials_of_other_n_that_outlive_their_mates_are_what_they_are_alone():
     together = [a_trial(HermiteIndex(degree=2), learner, d=6, n=n) for n in (5, 900, 300, 257)]
     for trial, packed in zip(together, run_pack(together), strict=True):
         assert packed.same_as(run_pack([trial])[0])
+
+
+def test_of_two_opposite_starts_one_is_kept_and_it_is_the_one_that_tells_more():
+    """30 trials of a cubic at d = 16 and n = 300, where success depends on the side of the start:
+    never less often than from one start, and in at least 5 trials the other neuron is kept."""
+    target, settings = HermiteIndex(degree=3), {"learning_rate": 1.0, "degree": 3}
+    problem = a_problem(torch.zeros(30, 1, 16).double(), torch.zeros(30, 1).double(), [300] * 30)
+    concept = target.draw(problem.point, problem.streams.at("concept"))
+    problem = replace(problem, target=target, concept=concept)
+    one, two = (
+        SphericalSgd(antipodal=both, **settings)
+        .fit(problem, problem.streams.at("learner"))
+        .coefficients
+        for both in (False, True)
+    )
+    found = [squared_overlap(w, concept) > 0.25 for w in (one, two)]
+    assert int(found[1].sum()) > int(found[0].sum())
+    assert 5 <= int((one != two).any(1).sum()) <= 25
 
 
 def test_linear_links_are_found_from_about_d_examples():

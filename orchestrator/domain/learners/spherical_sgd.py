@@ -2,7 +2,11 @@
 
 from typing import ClassVar, Literal
 
+import torch
+from pydantic import Field
+
 from orchestrator.domain.directions import uniform_direction
+from orchestrator.domain.hermite import hermite
 from orchestrator.domain.learner import Fit, Outcome, Problem
 from orchestrator.domain.one_pass import pieces
 from orchestrator.domain.point import Point
@@ -35,6 +39,10 @@ class SphericalSgd(SphericalLearner):
       exactly; the step is c d^(-max(p/2, 1)) (1 + lambda^2)^(p-1). About d^(p/2) examples for
       p >= 2; for p <= 2 it changes nothing but the step.
 
+    For odd p > 1 theory wants a start on the target's side, where half of all starts are.
+    `antipodal` starts two neurons at w and -w, which see the same examples, and keeps the one whose
+    h_p has the larger correlation with the labels, in size, on the second half of them.
+
     c, that is to say the step, is to be tuned for every d. Its default, and reach, at which signal
     over noise at the start is largest for the arc tangent and h_3 (by quadrature), are by hand. The
     sum runs over `batch_size` examples, so c hardly depends on it; batches of more than one are
@@ -48,17 +56,21 @@ class SphericalSgd(SphericalLearner):
     """
 
     kind: Literal["spherical_sgd"] = "spherical_sgd"
+    antipodal: bool = Field(False, description="two neurons, at w and -w, of which one is kept")
+
     reports: ClassVar[tuple[str, ...]] = ("steps",)
     predicts: ClassVar[bool] = False
     estimates: ClassVar[Estimand | None] = "direction"
 
     def fit(self, problem: Problem, streams: Streams) -> Fit:
         """The direction (B, d) and `steps` (B,)."""
-        start = uniform_direction(problem.point.d, streams.at("initial"))
-        walk = Walk(start[:, None, :], self.step(problem.point.d), self.batch_size)
+        start = uniform_direction(problem.point.d, streams.at("initial"))[:, None, :]
+        if self.antipodal:
+            start = torch.cat([start, -start], 1)
+        walk = Walk(start, self.step(problem.point.d), self.batch_size)
         for piece in pieces(problem, self.rows):
             walk.go(piece, piece.n)
-        w = walk.directions()[:, 0]
+        w = self._better(problem, walk.directions()) if self.antipodal else walk.directions()[:, 0]
         return Fit(
             outcomes=[
                 Outcome.FITTED if one else Outcome.DIVERGED for one in w.isfinite().all(1).tolist()
@@ -67,9 +79,19 @@ class SphericalSgd(SphericalLearner):
             coefficients=w,
         )
 
+    def _better(self, problem: Problem, w: torch.Tensor) -> torch.Tensor:
+        """Of each trial's neurons (B, 2, d) the one that tells more of the labels: (B, d)."""
+        said, half = w.new_zeros(w.shape[:2]), problem.n // 2
+        for piece in pieces(problem, self.rows, first=half):
+            y = piece.y * piece.between(half[piece.trials], piece.n)
+            h = hermite(self.degree, torch.bmm(w[piece.trials], piece.x.mT))
+            said[piece.trials] = said[piece.trials] + (h * y[:, None, :]).sum(2)
+        return w[torch.arange(len(w), device=w.device), said.abs().argmax(1)]
+
     def work(self, point: Point) -> float:
         """Ten operations on d numbers an example, and the calls of a step, as much as 1,000."""
-        return point.n * (10.0 * point.d + 1000.0 / self.batch_size)
+        neurons = 2.0 if self.antipodal else 1.0
+        return point.n * (10.0 * neurons * point.d + 1000.0 / self.batch_size)
 
     def memory_bytes(self, point: Point) -> float:
         """Three copies of the examples drawn at once."""
