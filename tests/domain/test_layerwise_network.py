@@ -55,7 +55,7 @@ def test_without_examples_the_second_layer_is_zero():
 @pytest.mark.parametrize("second", ["ridge", "lasso"])
 def test_predictions_are_a_second_layer_on_what_the_first_layer_left_over(features, second):
     """The last quarter of 800 examples, redrawn here, with scikit-learn on numpy's features."""
-    learner = LayerwiseNetwork(width=6, features=features, second=second, penalty=0.02)
+    learner = LayerwiseNetwork(width=3, features=features, second=second, penalty=0.02)
     trial = a_trial(RidgeSum(), learner, d=6, n=800, k=2)
     target, point, streams = trial.cell.target, trial.cell.point, Streams([trial.key] * 2)
     concept = target.draw(point, streams.at("concept"))
@@ -112,7 +112,7 @@ def test_only_targets_with_several_directions_are_asked_how_many_were_found():
 
 
 def test_trials_of_other_n_that_outlive_their_mates_are_what_they_are_alone():
-    learner = LayerwiseNetwork(width=4)
+    learner = LayerwiseNetwork(width=2)
     together = [a_trial(RidgeSum(), learner, d=6, n=n, k=2) for n in (1, 900, 300, 1030)]
     for trial, packed in zip(together, run_pack(together), strict=True):
         assert packed.same_as(run_pack([trial])[0])

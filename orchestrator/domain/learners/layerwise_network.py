@@ -19,6 +19,8 @@ from orchestrator.domain.target import Estimand
 class LayerwiseNetwork(SphericalLearner):
     """f(x) = sum_j a_j psi_j(<w_j, x>) + c, first all w_j, then a and c; n counts fresh examples.
 
+    It has `width` * k neurons, k that of the point: as many for each of k directions at every k.
+
     First layer: on the first `share` of the n examples, at least one, every neuron goes its own way
     from its own uniform w_j, by the steps of `spherical_sgd` with the settings of the same names:
     online ascent of E[y phi(<w, x>)] on the sphere by `method`. All see the same examples. Where y
@@ -30,17 +32,16 @@ class LayerwiseNetwork(SphericalLearner):
     which any link can be expanded once the directions are known.
 
     Judged on test examples, and where a target has several directions by `directions_found`, the
-    share of them that some neuron has found. k is not used. Trials whose numbers are not finite
-    diverge. `width`, `share` and `penalty` were chosen by hand.
+    share of them that some neuron has found. Trials whose numbers are not finite diverge. `width`,
+    `share` and `penalty` were chosen by hand.
 
     Source: Oko, Song, Suzuki & Wu (2024), "Learning sum of diverse features: computational hardness
     and efficient gradient-based training for ridge combinations", arXiv:2406.11828; Lee, Oko,
-    Suzuki & Wu (2024), arXiv:2406.01581. Both train the layers on separate examples; theirs share
-    one width and draw biases, as `relu` does here.
+    Suzuki & Wu (2024), arXiv:2406.01581. Both train the second layer on examples of its own.
     """
 
     kind: Literal["layerwise_network"] = "layerwise_network"
-    width: int = Field(32, ge=1, description="neurons")
+    width: int = Field(16, ge=1, description="neurons for each of the k directions")
     share: float = Field(0.75, gt=0.0, lt=1.0, description="of n, for the first layer")
     features: Literal["hermite", "relu"] = Field("hermite", description="psi")
     second: Penalty = "ridge"
@@ -49,9 +50,9 @@ class LayerwiseNetwork(SphericalLearner):
     estimates: ClassVar[Estimand | None] = "directions"
 
     def fit(self, problem: Problem, streams: Streams) -> Fit:
-        """The first layer as coefficients, (B, width, d), and predictions."""
+        """The first layer as coefficients, (B, width * k, d), and predictions."""
         first = self.first_layer(problem, streams)
-        bias = streams.at("bias").normals(self.width)
+        bias = streams.at("bias").normals(first.shape[1])
         outer, offset = self._second_layer(problem, first, bias)
         finite = first.isfinite().flatten(1).all(1) & outer.isfinite().all(1) & offset.isfinite()
 
@@ -65,9 +66,9 @@ class LayerwiseNetwork(SphericalLearner):
         )
 
     def first_layer(self, problem: Problem, streams: Streams) -> torch.Tensor:
-        """Directions of all neurons: (B, width, d)."""
-        d = problem.point.d
-        start = on_sphere(streams.at("initial").normals(self.width, d))
+        """Directions of all neurons: (B, width * k, d)."""
+        d, width = problem.point.d, self.width * problem.point.k
+        start = on_sphere(streams.at("initial").normals(width, d))
         walk, until = Walk(start, self.step(d), self.batch_size), self.first_share(problem.n)
         for piece in pieces(problem, self.rows, last=until):
             walk.go(piece, until[piece.trials])
@@ -84,7 +85,7 @@ class LayerwiseNetwork(SphericalLearner):
         return moments.solved(self.second, self.penalty)
 
     def features_of(self, x: torch.Tensor, first: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """The hidden values psi_j(<w_j, x>) of x (B, m, d): (B, m, width)."""
+        """The hidden values psi_j(<w_j, x>) of x (B, m, d): (B, m, width * k)."""
         u = torch.bmm(x, first.mT)
         if self.features == "hermite":
             return hermite(self.degree, u)
@@ -96,9 +97,9 @@ class LayerwiseNetwork(SphericalLearner):
 
     def work(self, point: Point) -> float:
         """Four products with the first layer an example, and a step's calls, as much as 1,000."""
-        return point.n * (8.0 * self.width * point.d + 1000.0 / self.batch_size)
+        return point.n * (8.0 * self.width * point.k * point.d + 1000.0 / self.batch_size)
 
     def memory_bytes(self, point: Point) -> float:
         """Examples drawn at once and for tests, features, the moments and six first layers."""
-        rows, width = self.rows + 1000.0, self.width
+        rows, width = self.rows + 1000.0, self.width * point.k
         return 8.0 * (3.0 * rows * (point.d + width) + 6.0 * width * point.d + 3.0 * width**2)
