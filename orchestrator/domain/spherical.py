@@ -79,7 +79,8 @@ class SphericalStep:
 
 def on_sphere(w: torch.Tensor) -> torch.Tensor:
     """Vectors over their length, along the last axis."""
-    return w / torch.linalg.vector_norm(w, dim=-1, keepdim=True)
+    length: torch.Tensor = torch.linalg.vector_norm(w, dim=-1, keepdim=True)
+    return w / length
 
 
 class Walk:
@@ -92,7 +93,8 @@ class Walk:
     def go(self, piece: Piece, until: torch.Tensor) -> None:
         """Step through the rows of a piece that are numbered below until (T,)."""
         w, total, size = self._w[piece.trials], self._sum[piece.trials], self._batch_size
-        late = piece.between(until // 2, until).unflatten(1, (-1, size)).amax(2)  # by step
+        late = piece.between(until // 2, until)
+        late = late.reshape(len(late), -1, size).amax(2)  # by step
         counts = late.any(0).tolist()
         y = (piece.y * piece.between(until * 0, until))[:, None, :]
         squares = piece.x.square().sum(2)[:, None, :]
