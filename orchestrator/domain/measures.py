@@ -83,6 +83,22 @@ def squared_overlap(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
     return (estimate * truth).sum(1).square() / lengths
 
 
+FOUND = 0.7
+"""The cosine above which a direction counts as found: above 1 / sqrt(2), no line can be that close
+to two orthogonal ones, so one estimate finds one direction. Rounded down, chosen by hand."""
+
+
+def directions_found(estimates: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The share of true directions near one of the estimates, up to sign: float64 (B,).
+
+    Estimates (B, J, d), truth (B, M, d), of any lengths; near is a cosine above `FOUND` in size.
+    """
+    estimates, truth = estimates.to(torch.float64), truth.to(torch.float64)
+    lengths = estimates.square().sum(2).sqrt()[:, None] * truth.square().sum(2).sqrt()[:, :, None]
+    cosines = torch.bmm(truth, estimates.mT).abs() / lengths
+    return (cosines > FOUND).any(2).to(torch.float64).mean(1)
+
+
 def exact_recovery(estimate: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """1 where the sets (B, d) are equal, else 0: float64 (B,)."""
     return (estimate == truth).all(1).to(torch.float64)
@@ -107,6 +123,7 @@ def support_share(weights: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 OF_ESTIMATE: dict[tuple[Estimand | None, Estimate | None], Mapping[str, Comparison]] = {
     ("direction", "direction"): {"squared_overlap": squared_overlap},
+    ("directions", "directions"): {"directions_found": directions_found},
     ("set", "set"): {"exact_recovery": exact_recovery},
     ("set", "weights"): {"exact_recovery": leading_recovery, "support_share": support_share},
 }

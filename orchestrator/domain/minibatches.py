@@ -94,7 +94,7 @@ class FreshBatches:
     def chunk(self, number: int, trials: Sequence[int]) -> Iterator[Batch]:
         """See `Minibatches`. After a trial's n examples its weights are 0."""
         size = self._batch_size
-        examples = self._some(trials).fresh(number, CHUNK_STEPS * size)
+        examples = some_trials(self._problem, trials).fresh(number, CHUNK_STEPS * size)
         steps = torch.arange(number * CHUNK_STEPS, (number + 1) * CHUNK_STEPS)
         left = self._problem.n[list(trials)] - steps[:, None].to(self._problem.n.device) * size
         weight = _weights(left.clamp(0, size), self.rows, examples.x.dtype)
@@ -107,15 +107,16 @@ class FreshBatches:
                 own,
             )
 
-    def _some(self, trials: Sequence[int]) -> Problem:
-        problem = self._problem
-        rows = list(trials)
-        return replace(
-            problem,
-            n=problem.n[rows],
-            concept=problem.concept[rows],
-            streams=some(problem.streams, trials),
-        )
+
+def some_trials(problem: Problem, trials: Sequence[int]) -> Problem:
+    """Some trials of a pack, in that order, for what is drawn fresh."""
+    rows = list(trials)
+    return replace(
+        problem,
+        n=problem.n[rows],
+        concept=problem.concept[rows],
+        streams=some(problem.streams, trials),
+    )
 
 
 def some(streams: Streams, trials: Sequence[int]) -> Streams:

@@ -1,4 +1,4 @@
-"""Supports: whether an estimate has the signs of the coefficients that were to be found."""
+"""Supports: sets of coordinates, and whether an estimate has the signs of the coefficients."""
 
 import torch
 
@@ -14,3 +14,9 @@ def sign_errors(coefficients: torch.Tensor, problem: Problem) -> torch.Tensor:
         return torch.ones(len(problem), dtype=torch.float64, device=coefficients.device)
     differs = (coefficients.sign() != problem.concept.sign()).any(1)
     return differs.to(torch.float64)
+
+
+def membership(subsets: torch.Tensor, d: int) -> torch.Tensor:
+    """1 for the coordinates in each trial's subset, int64 (B, k), and 0 elsewhere: uint8 (B, d)."""
+    nothing = torch.zeros(len(subsets), d, dtype=torch.uint8, device=subsets.device)
+    return nothing.scatter(1, subsets, 1)

@@ -10,7 +10,7 @@ from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 
 Labels = Literal["real", "sign", "bit", "class", "vector", "measurement", "no"]
-Estimand = Literal["direction", "set"]
+Estimand = Literal["direction", "directions", "set"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Target(Plugin):
     linear: ClassVar[bool] = False
     """Whether `draw` returns the coefficients (B, d) of a linear function of x, up to noise."""
     estimand: ClassVar[Estimand | None] = None
-    """What `truth` gives as (B, d) for learners to estimate: a direction, known up to sign and
-    length, or a set of coordinates, 1 in it and 0 elsewhere."""
+    """What `truth` returns for learners to estimate: as (B, d) a direction, known up to sign and
+    length, or a set of coordinates, 1 in it and 0 elsewhere; as (B, M, d) M directions."""
     test_count: ClassVar[int] = 1000
     """Fresh examples on which a hypothesis is judged; 0 where nothing generalises."""
     default_k: ClassVar[int] = 1

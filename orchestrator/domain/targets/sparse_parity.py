@@ -7,6 +7,7 @@ from pydantic import Field
 
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
+from orchestrator.domain.supports import membership
 from orchestrator.domain.target import Estimand, Examples, Labels, Target
 
 
@@ -44,6 +45,5 @@ class SparseParity(Target):
         return Examples(x=x, y=y)
 
     def truth(self, concept: torch.Tensor, point: Point) -> torch.Tensor:
-        """Which coordinates are in S: uint8 (B, d) with k ones."""
-        hidden = torch.zeros(len(concept), point.d, dtype=torch.uint8, device=concept.device)
-        return hidden.scatter_(1, concept, 1)
+        """S as a set: (B, d)."""
+        return membership(concept, point.d)
