@@ -25,6 +25,9 @@ from tests.builders import a_point
 scan()
 
 QUICK = {
+    "mean_field_langevin": {"steps": 12, "width": 16},
+    "parametrised_network": {"steps": 12, "width": 16},
+    "two_timescale_langevin": {"steps": 12, "width": 16},
     "two_layer": {"steps": 12, "width": 16},
     "relu_gradient_descent": {"steps": 12},
     "block_coordinate_descent": {"penalty": 0.5, "steps": 200},
