@@ -1,6 +1,7 @@
-"""Gradient descent and Adam on the flat parameters of a pack."""
+"""Gradient descent, noisy or not, and Adam on the flat parameters of a pack."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -97,3 +98,21 @@ def decay(net: Parameters, d: int, factor: float) -> None:
     """Multiply both weight matrices, and neither biases nor offsets, by `factor`."""
     net.first[:, :d].mul_(factor)
     net.outer.mul_(factor)
+
+
+class Langevin:
+    """theta <- theta - rate * gradient + sqrt(2 temperature rate) xi, xi standard normal.
+
+    `noise` gives a fresh xi at every step. At temperature 0 it is not asked, and the step is that
+    of `Sgd` to the last bit.
+    """
+
+    def __init__(self, rate: float, temperature: float, noise: Callable[[], Parameters]) -> None:
+        self._descent, self._noise = Sgd(rate), noise
+        self._scale = math.sqrt(2.0 * temperature * rate)
+
+    def step(self, net: Parameters, gradient: Parameters) -> None:
+        """Change `net` in place. `gradient` is left as it was."""
+        self._descent.step(net, gradient)
+        if self._scale > 0.0:
+            net.flat.add_(self._noise().flat, alpha=self._scale)
