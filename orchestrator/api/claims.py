@@ -99,10 +99,19 @@ def claims(paths: Sequence[Path], place: Place | None = None) -> list[ClaimRow]:
         reader.close()
 
 
-def table(rows: Sequence[ClaimRow]) -> str:
-    """The rows as a Markdown table."""
-    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+def table(rows: Sequence[ClaimRow], others: Sequence[str] = ()) -> str:
+    """The rows as a Markdown table, with lines of `others` among them by the names of files."""
+    head = [_line(HEAD), _line(("---",) * len(HEAD))]
+    lines = [*(_line(row.cells()) for row in rows), *others]
+    return "\n".join([*head, *sorted(lines, key=_experiment_of)])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _experiment_of(line: str) -> str:
+    return line.split("|")[1].strip()
 
 
 def _escaped(cell: str) -> str:
@@ -110,14 +119,20 @@ def _escaped(cell: str) -> str:
     return " ".join(cell.split()).replace("|", "∣").replace("*", "\\*")
 
 
-def put_in(page: str, rows: Sequence[ClaimRow]) -> str:
-    """The page with its table replaced. Raises `RequestError` where it has no place for one."""
+def put_in(page: str, rows: Sequence[ClaimRow], whole: bool = True) -> str:
+    """The page with its table replaced; unless it is `whole`, lines of files without a row stay.
+
+    Raises `RequestError` where the page has no place for a table.
+    """
     before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise RequestError(f"no place for the table; put these two lines where it belongs:\n"
                            f"{BEGIN}\n{END}")  # fmt: skip
-    return f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}"
+    told = {"experiment", "---", *(row.experiment for row in rows)}
+    lines = [line for line in old.splitlines() if line.startswith("| ")]
+    others = [] if whole else [line for line in lines if _experiment_of(line) not in told]
+    return f"{before}{BEGIN}\n\n{table(rows, others)}\n\n{END}{after}"
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

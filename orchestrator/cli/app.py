@@ -326,11 +326,17 @@ def claims(
     ] = None,
     shown: Shown = Format.TABLE,
 ) -> None:
-    """What experiment files claim beside what their stored sweeps measured, with verdicts."""
+    """What experiment files claim beside what their stored sweeps measured, with verdicts.
+
+    A page gets the rows of the files that are named, and keeps those of others; of a folder it gets
+    all.
+    """
     api.load_plugins(plugins or [])
-    rows = api.claims(files or [Path("experiments")], api.Place.chosen(store, ledger))
+    asked = files or [Path("experiments")]
+    rows = api.claims(asked, api.Place.chosen(store, ledger))
     if output is not None:
-        _write(output, api.put_in(_read(output), rows).encode())
+        whole = any(path.is_dir() for path in asked)
+        _write(output, api.put_in(_read(output), rows, whole).encode())
     elif shown is Format.JSON:
         _json({"format": 1, "claims": [row.as_json() for row in rows]})
     elif rows:

@@ -78,6 +78,26 @@ def test_a_table_is_written_from_the_store_between_its_marks(phasefront):
     assert "agrees" in out
 
 
+def test_rows_of_files_that_are_not_named_stay_in_the_page(phasefront):
+    Path("questions/another.yaml").write_text(FILE.replace("tiny", "another"))
+    page = Path("page.md")
+    page.write_text(f"{BEGIN}\n{END}\n")
+    phasefront("claims", "questions", "--store", "store", "-o", page)
+    phasefront("run", "questions/tiny.yaml", "--store", "store", "--in-process")
+    before = [line for line in page.read_text().splitlines() if "another.yaml" in line]
+    Path("questions/another.yaml").unlink()
+    phasefront("claims", "questions/tiny.yaml", "--store", "store", "-o", page)
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if "another.yaml" in line] == before
+    assert [line.split("|")[5].strip() for line in lines if "Cover" in line] == [
+        "not run",
+        "agrees",
+    ]
+
+    phasefront("claims", "questions", "--store", "store", "-o", page)
+    assert "another.yaml" not in page.read_text()
+
+
 def test_wrong_words_are_told(phasefront):
     status, _, err = phasefront("claims", "nowhere", "--store", "store")
     assert (status, "nowhere: no such file or folder" in err) == (2, True)
