@@ -28,6 +28,8 @@ SAID = (
 )
 Found = dict[int, list[Means]]
 """What is drawn of each arm that has the measure, by its number."""
+LEGEND_WIDTH = 84
+"""Characters of a legend's line that fit the picture's width. By hand."""
 FEWEST_DECADES = 1.0
 """Powers of ten that means span from which on their axis is a log one. By hand."""
 
@@ -41,14 +43,12 @@ def draw(answer: Answer, measure: str) -> Figure | None:
     height_in = 3.1 + legend_in([str(handle.get_label()) for handle in handles])
     figure = Figure(figsize=(1.35 * COLUMN_IN, height_in), layout="constrained")
     ax = figure.subplots()
-    names = [
-        name
-        for index, own in found.items()
-        for one in own
-        for name in _series(
-            ax, one, look(index), beside(index, list(found)), series_name(one, found)
-        )
-    ]
+    names = []
+    for index, own in found.items():
+        for one in own:
+            _series(ax, one, look(index), beside(index, list(found)))
+            if one.means and (text := series_name(one, found)):
+                names.append(Name(*name_at(one, found), text, look(index).colour.light))
     _axes(ax, answer, found, measure)
     name_lines(ax, names)
     figure.legend(handles=handles, loc="outside upper left", ncols=1)
@@ -65,6 +65,12 @@ def found_in(answer: Answer, measure: str) -> Found:
 def beside(index: int, arms: list[int]) -> float:
     """By what n is multiplied: arms stand beside one another, so that bars do not hide bars."""
     return 1.0 + 0.012 * (arms.index(index) - (len(arms) - 1) / 2)
+
+
+def name_at(one: Means, found: Found) -> tuple[float, float]:
+    """Where a series that has means is named: right of its last one, whichever arm that is of."""
+    last = one.means[-1]
+    return last.n * beside(max(found), list(found)), last.value
 
 
 def series_name(one: Means, found: Found) -> str:
@@ -126,7 +132,7 @@ def across(found: Found) -> list[int]:
     return sorted({cell.n for one in every for cell in (*one.means, *one.lost)})
 
 
-def _series(ax: Axes, one: Means, style: Look, shift: float, name: str) -> list[Name]:
+def _series(ax: Axes, one: Means, style: Look, shift: float) -> None:
     colour = style.colour.light
     for line in one.theory:
         _theory(ax, line, colour)
@@ -141,7 +147,6 @@ def _series(ax: Axes, one: Means, style: Look, shift: float, name: str) -> list[
         lost, [0.03] * len(lost), transform=ax.get_xaxis_transform(), marker="x", ms=3.5, mew=0.9,
         color=colour, ls="none",
     )  # fmt: skip
-    return [Name(at[-1], values[-1], name, colour)] if at and name else []
 
 
 def _theory(ax: Axes, line: Claimed, colour: str) -> None:
@@ -167,7 +172,7 @@ def _handles(answer: Answer, found: Found) -> list[Line2D]:
     handles = [
         Line2D(
             [], [], color=look(index).colour.light, marker=look(index).marker, ms=4.2, lw=0.6,
-            label=shortened(f"{answer.arms[index].label}: {sample(own)}", 74),
+            label=shortened(f"{answer.arms[index].label}: {sample(own)}", LEGEND_WIDTH),
         )
         for index, own in found.items()
     ]  # fmt: skip

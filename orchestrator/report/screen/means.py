@@ -13,6 +13,7 @@ from orchestrator.report.pictures.means import (
     beside,
     found_in,
     n_axis,
+    name_at,
     reach,
     sample,
     series_name,
@@ -42,6 +43,8 @@ def graph(answer: Answer, measure: str) -> Graph | None:
     for index, own in found.items():
         for one in own:
             traces += _series(answer, index, one, beside(index, list(found)))
+            traces += _crosses(found, index, one)
+    traces += _names(found)
     return Graph(
         f"means-{measure}", f"Mean {measure}", _alt(answer, found, measure), traces,
         _layout(answer, found, measure), _legend(answer, found),
@@ -57,7 +60,6 @@ def _layout(answer: Answer, found: Found, measure: str) -> Json:
     return {
         "xaxis": log_axis(n_axis(answer, found), left, right, thinned(across(found))),
         "yaxis": log_axis(f"mean {measure}", low, high) if logarithmic else upward,
-        "annotations": [*_names(found), *_crosses(found)],
     }
 
 
@@ -109,43 +111,56 @@ def _theory(line: Claimed, style: Look, arm: str) -> Json:
 
 def _names(found: Found) -> list[Json]:
     """What tells several (d, k) of an arm apart, written at their ends, moved where they meet."""
-    low, high, logarithmic = reach(found)
-    scale = math.log10 if logarithmic else float
-    bottom, top = scale(low), scale(high)
-    ends = [
-        (one.means[-1].n, scale(one.means[-1].value), name)
-        for own in found.values()
-        for one in own
-        if one.means and (name := series_name(one, found))
-    ]
-    written = []
-    for n in sorted({end[0] for end in ends}):
-        here = sorted((end for end in ends if end[0] == n), key=lambda end: end[1])
-        places = apart([end[1] for end in here], 0.05 * (top - bottom), top=top)
-        written += [(n, y, name) for y, (_, _, name) in zip(places, here, strict=True)]
-    return [
-        {
-            "x": math.log10(n), "y": y, "xshift": 10, "xanchor": "left", "text": escape(name),
-            "showarrow": False, "font": {"size": 11},
-        }
-        for n, y, name in written
-    ]  # fmt: skip
+    every = [(index, one) for index, own in found.items() for one in own if one.means]
+    named = [(*name_at(one, found), series_name(one, found), index) for index, one in every]
+    traces = []
+    for n in sorted({at for at, _, name, _ in named if name}):
+        here = sorted(one for one in named if one[0] == n)
+        places = apart([share(found, value) for _, value, _, _ in here], 0.05)
+        traces += [
+            {
+                "type": "scatter", "mode": "text", "legendgroup": f"arm {index}",
+                "meta": meta(look(index).colour), "x": [n], "y": [short(value_at(found, place))],
+                "text": ["  " + escape(name)], "textposition": "middle right",
+                "textfont": {"size": 11}, "cliponaxis": False, "hoverinfo": "skip",
+            }
+            for place, (_, _, name, index) in zip(places, here, strict=True)
+        ]  # fmt: skip
+    return traces
 
 
-def _crosses(found: Found) -> list[Json]:
+def _crosses(found: Found, index: int, one: Means) -> list[Json]:
     """A cross at the lower edge for each n without a mean, and why."""
+    if not one.lost:
+        return []
+    shift, low = beside(index, list(found)), value_at(found, 0.03)
     return [
         {
-            "x": math.log10(cell.n * beside(index, list(found))), "y": 0.02, "yref": "y domain",
-            "yanchor": "bottom", "text": "×", "showarrow": False,
-            "font": {"color": look(index).colour.light, "size": 14}, "captureevents": True,
-            "hovertext": f"d = {one.d}, k = {one.k}, n = {cell.n}: {cell.without} of "
-            f"{words.count(cell.trials, 'trial')} have no such number",
+            "type": "scatter", "mode": "markers", "legendgroup": f"arm {index}",
+            "meta": meta(look(index).colour), "marker": {"symbol": "x-thin-open", "size": 7},
+            "x": [short(cell.n * shift) for cell in one.lost], "y": [short(low)] * len(one.lost),
+            "text": [
+                f"d = {one.d}, k = {one.k}, n = {cell.n}: {cell.without} of "
+                f"{words.count(cell.trials, 'trial')} have no such number"
+                for cell in one.lost
+            ],
+            "hoverinfo": "text",
         }
-        for index, own in found.items()
-        for one in own
-        for cell in one.lost
     ]  # fmt: skip
+
+
+def share(found: Found, value: float) -> float:
+    """How far up its axis a value stands, from 0 to 1."""
+    low, high, logarithmic = reach(found)
+    if logarithmic:
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low)
+
+
+def value_at(found: Found, share: float) -> float:
+    """The value that stands so far up its axis."""
+    low, high, logarithmic = reach(found)
+    return low * (high / low) ** share if logarithmic else low + share * (high - low)
 
 
 def _legend(answer: Answer, found: Found) -> tuple[Key, ...]:
