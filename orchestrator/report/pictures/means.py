@@ -129,7 +129,8 @@ def reach(found: Found) -> tuple[float, float, bool]:
 def across(found: Found) -> list[int]:
     """Every n that was tried, in order."""
     every = [one for own in found.values() for one in own]
-    return sorted({cell.n for one in every for cell in (*one.means, *one.lost)})
+    known = {mean.n for one in every for mean in one.means}
+    return sorted(known | {cell.n for one in every for cell in one.lost})
 
 
 def _series(ax: Axes, one: Means, style: Look, shift: float) -> None:
