@@ -26,6 +26,7 @@ from orchestrator.inference.threshold import Asked, Law, Tally, Threshold
 from orchestrator.plan.asks import ArmTally
 from orchestrator.spec import Arm, ExperimentSpec
 from orchestrator.spec.parts import Search
+from orchestrator.spec.theory import Theory
 from orchestrator.spec.tuning import MOST_SETTINGS
 
 MOST_FITTED = 24
@@ -107,7 +108,8 @@ class ArmAnswer:
     """Everything found for one arm. `n_counts` says what n counts.
 
     `law` has the family that the data prefer; `power` the apparent powers of d and k over the range
-    at hand, whichever family that is, so that arms can be compared letter by letter.
+    at hand, whichever family that is, so that arms can be compared letter by letter. `means` are
+    the file's claims about means of measures that speak of this arm.
     """
 
     target: Mapping[str, Any]
@@ -118,6 +120,7 @@ class ArmAnswer:
     thresholds: tuple[FoundThreshold, ...]
     law: Law | None
     power: Law | None = None
+    means: tuple[Theory, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,11 @@ def _arm_answer(spec: ExperimentSpec, arm: Arm, rows: Sequence[TrialRow]) -> Arm
         thresholds=tuple(found),
         law=laws.law() if laws else None,
         power=laws.law("power") if laws else None,
+        means=tuple(
+            entry
+            for entry in spec.theory
+            if entry.mean is not None and entry.applies_to(arm.target, arm.learner)
+        ),
     )
 
 

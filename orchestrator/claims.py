@@ -7,7 +7,7 @@ author called agreement before anything ran.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,10 +15,9 @@ from scipy import stats
 
 from orchestrator.answer import Answer, ArmAnswer, FoundThreshold, TrialRow
 from orchestrator.inference.law import fit_law
+from orchestrator.inference.mean import mean_interval
 from orchestrator.inference.threshold import Interval, Threshold
 from orchestrator.spec import Arm, ExperimentSpec
-from orchestrator.spec.arithmetic import ExpressionError
-from orchestrator.spec.expressions import Expression
 from orchestrator.spec.theory import Theory
 
 Verdict = Literal["agrees", "disagrees", "not decisive", "not run"]
@@ -248,18 +247,17 @@ def _mean(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]
     A point with a trial that has no such number, a gap or one that diverged, has no mean: that of
     the others would be a mean over survivors.
     """
-    assert entry.mean is not None
     assert entry.measure is not None
     confidence = answered.thresholds[0].threshold.confidence if answered.thresholds else 0.95
-    values: dict[tuple[int, int, int], list[float]] = defaultdict(list)
-    for row in rows:
-        d, n, k = row.point.d, row.point.n, row.point.k
-        if entry.where is None or entry.where.holds(d=d, n=n, k=k):
-            values[d, n, k].append(row.measures.get(entry.measure, math.nan))
+    values = {
+        (d, n, k): some
+        for (d, n, k), some in values_at(rows, entry.measure).items()
+        if entry.where is None or entry.where.holds(d=d, n=n, k=k)
+    }
     sights, without = [], 0
     for (d, n, k), some in sorted(values.items()):
         missing = sum(map(math.isnan, some))
-        claimed = _value(entry.mean, d=d, n=n, k=k)
+        claimed = entry.mean_at(d, n, k)
         without += missing
         whole = not missing and len(some) > 1 and claimed is not None
         unknown = Sight(claimed or 0.0, math.nan, -math.inf, math.inf)
@@ -272,25 +270,19 @@ def _mean(entry: Theory, arm: Arm, answered: ArmAnswer, rows: Sequence[TrialRow]
     )
 
 
-def _value(expression: Expression, **letters: int) -> float | None:
-    try:
-        return float(expression.at(**letters))
-    except ExpressionError:
-        return None
+def values_at(rows: Iterable[TrialRow], measure: str) -> dict[tuple[int, int, int], list[float]]:
+    """The measure in every trial at each (d, n, k); NaN in a trial that has no such number."""
+    values: dict[tuple[int, int, int], list[float]] = defaultdict(list)
+    for row in rows:
+        point = row.point
+        values[point.d, point.n, point.k].append(row.measures.get(measure, math.nan))
+    return values
 
 
 def mean_of(claimed: float, values: Sequence[float], confidence: float) -> Sight:
-    """The mean of at least two values: with Student's interval, or with that of Clopper and Pearson
-    (1934) where all are 0 or 1.
-    """
-    mean, tail = math.fsum(values) / len(values), (1.0 - confidence) / 2.0
-    if set(values) <= {0.0, 1.0}:
-        ones = stats.binomtest(round(math.fsum(values)), len(values))
-        low, high = ones.proportion_ci(confidence, "exact")
-        return Sight(claimed, mean, float(low), float(high))
-    spread = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    half = float(stats.t.isf(tail, len(values) - 1)) * math.sqrt(spread / len(values))
-    return Sight(claimed, mean, mean - half, mean + half)
+    """The mean of at least two values beside its claim, by `mean_interval`."""
+    found = mean_interval(values, confidence)
+    return Sight(claimed, found.value, found.low, found.high)
 
 
 def _claim(entry: Theory) -> str:

@@ -14,7 +14,12 @@ from matplotlib.figure import Figure
 from orchestrator.answer import Answer
 from orchestrator.report import pictures, screen
 from orchestrator.report.screen.graph import Graph
-from orchestrator.report.series import FEWEST_FOR_BAR, learned_measures, letters
+from orchestrator.report.series import (
+    FEWEST_FOR_BAR,
+    learned_measures,
+    letters,
+    mean_measures,
+)
 
 LAW = (
     "Marks are measured thresholds with their intervals, solid lines the fitted laws, dashed lines "
@@ -80,6 +85,7 @@ def kinds(answer: Answer) -> list[Kind]:
         *(_success(answer) if tried else ()),
         *([_ratios(answer)] if answer.comparisons else ()),
         *([_settings()] if rivals else ()),
+        *(_means(measure) for measure in mean_measures(answer)),
         *(_learning(measure) for measure in learned_measures(answer)),
         *(_spending() if tried else ()),
     ]
@@ -135,6 +141,16 @@ def _ratios(answer: Answer) -> Kind:
 def _settings() -> Kind:
     draw, graph = pictures.settings.draw, screen.settings.graph
     return Kind("settings", "Settings tried", SETTINGS, draw, graph)
+
+
+def _means(measure: str) -> Kind:
+    return _shared(
+        f"means_{measure}",
+        f"Means: {measure}",
+        pictures.means.SAID,
+        partial(pictures.means.draw, measure=measure),
+        partial(screen.means.graph, measure=measure),
+    )
 
 
 def _learning(measure: str) -> Kind:

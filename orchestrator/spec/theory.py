@@ -8,6 +8,7 @@ from orchestrator.domain.learner import Learner
 from orchestrator.domain.plugin import Plugin
 from orchestrator.domain.target import Target
 from orchestrator.inference.threshold import Status
+from orchestrator.spec.arithmetic import ExpressionError
 from orchestrator.spec.expressions import Condition, Expression
 from orchestrator.spec.parts import Arm
 
@@ -109,6 +110,15 @@ class Theory:
             if row.d == d and row.k in (None, k):
                 return TheoryValue(row.n_star, self.kind, self.source)
         return None
+
+    def mean_at(self, d: int, n: int, k: int) -> float | None:
+        """The mean of `measure` at (d, n, k); None where the entry says nothing or has no value."""
+        try:
+            if self.mean is None or not (self.where is None or self.where.holds(d=d, n=n, k=k)):
+                return None
+            return float(self.mean.at(d=d, n=n, k=k))
+        except ExpressionError:
+            return None
 
     @property
     def as_words(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A threshold as a mark with its interval, the same in every picture."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,15 +83,16 @@ class Name:
 
 
 def name_lines(ax: Axes, names: Sequence[Name], gap: float = 0.05) -> None:
-    """Write names beside the ends of lines on log axes; those that would meet move apart."""
-    low, high = (math.log(end) for end in ax.get_ylim())
+    """Write names beside the ends of lines; those that would meet move apart."""
+    upward = ax.transData + ax.transAxes.inverted()
     for x in sorted({name.x for name in names}):
         here = sorted((name for name in names if name.x == x), key=lambda name: name.y)
-        heights = [(math.log(name.y) - low) / (high - low) for name in here]
+        heights = [float(upward.transform((x, name.y))[1]) for name in here]
         for name, height in zip(here, apart(heights, gap), strict=True):
             ax.annotate(
                 name.text,
-                (x, math.exp(low + height * (high - low))),
+                (x, height),
+                xycoords=ax.get_xaxis_transform(),
                 xytext=(6, 0),
                 textcoords="offset points",
                 va="center",

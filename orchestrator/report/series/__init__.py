@@ -1,6 +1,15 @@
 """What the pictures draw, as plain numbers: print and screen draw the same series."""
 
 from orchestrator.report.series.learning import Learning, learned_measures, learning
+from orchestrator.report.series.means import (
+    Claimed,
+    Lost,
+    Mean,
+    Means,
+    drawn_of_all,
+    mean_measures,
+    means,
+)
 from orchestrator.report.series.rates import (
     FEWEST_FOR_BAR,
     POOL_TRIALS,
@@ -51,6 +60,7 @@ __all__ = [
     "POOL_WITHIN",
     "Band",
     "Cell",
+    "Claimed",
     "Collapsed",
     "Dimension",
     "Dot",
@@ -58,13 +68,17 @@ __all__ = [
     "Learning",
     "Letter",
     "Line",
+    "Lost",
     "Mark",
+    "Mean",
+    "Means",
     "Rate",
     "Shrinking",
     "Tried",
     "band",
     "collapsed",
     "dimensions",
+    "drawn_of_all",
     "few",
     "fitted",
     "gaps",
@@ -77,6 +91,8 @@ __all__ = [
     "letters",
     "lines",
     "mark",
+    "mean_measures",
+    "means",
     "pooled",
     "rates",
     "reach",

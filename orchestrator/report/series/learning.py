@@ -48,8 +48,13 @@ class Learning:
 def learned_measures(answer: Answer) -> list[str]:
     """Measures that were logged while learning, that of the criterion first."""
     names = {name for row in answer.rows for name, curve in row.curves.items() if len(curve) > 1}
-    judged = set(re.findall(r"[A-Za-z_]\w*", answer.criterion))
+    judged = judged_by(answer)
     return sorted(names, key=lambda name: (name not in judged, name))[:MOST_MEASURES]
+
+
+def judged_by(answer: Answer) -> set[str]:
+    """The measure of the criterion, among any other words in it."""
+    return set(re.findall(r"[A-Za-z_]\w*", answer.criterion))
 
 
 def learning(answer: Answer, index: int, measure: str) -> list[Learning]:

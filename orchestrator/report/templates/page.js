@@ -26,6 +26,7 @@
     if (!colour) return copy;
     copy.line = { ...copy.line, color: colour };
     if (copy.marker) copy.marker.color = colour;
+    if (copy.textfont) copy.textfont.color = colour;
     if (copy.error_y) copy.error_y.color = colour;
     if (copy.fill) copy.fillcolor = colour + "30";
     return copy;
