@@ -86,6 +86,8 @@ def unjudged(spec: ExperimentSpec) -> list[Judged]:
     return [Judged(one.source, _claim(one), "–", "not run") for one in spec.theory]
 
 
+Letter = Literal["d", "k"]
+
 _Judge = Callable[[Theory, Arm, ArmAnswer, Sequence[TrialRow]], Judged | None]
 
 
@@ -210,7 +212,7 @@ def _exponents(
     return Judged(entry.source, _claim(entry), measured, verdict)
 
 
-def _of_exponents(entry: Theory, known: Mapping[str, Interval]) -> Verdict:
+def _of_exponents(entry: Theory, known: Mapping[Letter, Interval]) -> Verdict:
     """All of those that are claimed agree, or one disagrees."""
     verdicts = {
         verdict_of_exponent(entry.exponents[letter], one, entry.within)
