@@ -85,6 +85,8 @@ def unjudged(spec: ExperimentSpec) -> list[Judged]:
     return [Judged(one.source, _claim(one), "–", "not run") for one in spec.theory]
 
 
+Letter = Literal["d", "k"]
+
 _Judge = Callable[[Theory, Arm, ArmAnswer, Sequence[TrialRow]], Judged | None]
 
 
@@ -189,25 +191,36 @@ def _exponents(
     """By the apparent powers over the range that was run: all agree, or one disagrees.
 
     With `where` they are the powers of those thresholds alone, by their intervals: degrees of a
-    polynomial, say, each have a power of d of their own.
+    polynomial, say, each have a power of d of their own. All of them have to be found: leaving out
+    one above the range would bend the powers down.
     """
-    law = answered.power
+    law, lost = answered.power, 0
     if entry.where is not None:
-        confidence = answered.thresholds[0].threshold.confidence if answered.thresholds else 0.95
-        law = fit_law(_where(entry, answered), confidence=confidence, family="power")
+        chosen = _where(entry, answered)
+        lost = sum(one.status != "found" for one in chosen)
+        confidence = chosen[0].confidence if chosen else 0.95
+        law = fit_law(chosen, confidence=confidence, family="power")
     powers: Mapping[str, Interval] = law.exponents if law else {}
     known = {letter: powers[letter] for letter in entry.exponents if letter in powers}
     words = (f"{letter}^{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
              for letter, one in known.items())  # fmt: skip
+    measured = ", ".join(words) or "no law yet"
+    verdict = "not decisive" if lost else _of_exponents(entry, known)
+    if lost:
+        measured += f"; {lost} of {len(chosen)} thresholds not found"
+    return Judged(entry.source, _claim(entry), measured, verdict)
+
+
+def _of_exponents(entry: Theory, known: Mapping[Letter, Interval]) -> Verdict:
+    """All of those that are claimed agree, or one disagrees."""
     verdicts = {
-        _exponent(entry.exponents[letter], one, entry.within) for letter, one in known.items()
+        verdict_of_exponent(entry.exponents[letter], one, entry.within)
+        for letter, one in known.items()
     }
-    verdict: Verdict = "not decisive"
     if "disagrees" in verdicts:
-        verdict = "disagrees"
-    elif verdicts == {"agrees"} and len(known) == len(entry.exponents):
-        verdict = "agrees"
-    return Judged(entry.source, _claim(entry), ", ".join(words) or "no law yet", verdict)
+        return "disagrees"
+    whole = len(known) == len(entry.exponents)
+    return "agrees" if whole and verdicts == {"agrees"} else "not decisive"
 
 
 def _where(entry: Theory, answered: ArmAnswer) -> list[Threshold]:
@@ -220,8 +233,13 @@ def _where(entry: Theory, answered: ArmAnswer) -> list[Threshold]:
     ]
 
 
-def _exponent(claimed: float, one: Interval, within: float | None) -> Verdict:
-    """Agreement is an interval that holds the exponent and, with `within`, an estimate so near."""
+def verdict_of_exponent(claimed: float, one: Interval, within: float | None) -> Verdict:
+    """Whether an exponent's interval stands up to the band [claimed - within, claimed + within].
+
+    It disagrees where the two do not meet. It agrees where the estimate lies inside the band and
+    the interval is narrow enough (`VAGUE`); as for thresholds, the interval then need not hold the
+    claimed value itself. Without `within` the band is that value, which the interval has to hold.
+    """
     reach = within or 0.0
     if one.low > claimed + reach or one.high < claimed - reach:
         return "disagrees"

@@ -5,9 +5,18 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.answer import Heading, TrialRow, answer
-from orchestrator.claims import Judged, Sight, judged, mean_of, unjudged, verdict_of
+from orchestrator.claims import (
+    Judged,
+    Sight,
+    judged,
+    mean_of,
+    unjudged,
+    verdict_of,
+    verdict_of_exponent,
+)
 from orchestrator.domain.learner import Outcome
 from orchestrator.domain.point import Point
+from orchestrator.inference.threshold import Interval
 from orchestrator.spec import ExperimentSpec
 
 WORDS = {
@@ -122,6 +131,29 @@ def test_exponents_where_something_holds_are_those_of_these_thresholds_alone():
     linear, quadratic, wrong = told(experiment(*claims, axes=axes), rows)
     assert linear.claim == "n_star grows as d^1 where k == 1 (asymptotic)"
     assert (linear.verdict, quadratic.verdict, wrong.verdict) == ("agrees", "agrees", "disagrees")
+
+
+@pytest.mark.parametrize("within", [None, 0.5])
+def test_exponents_of_picked_thresholds_are_open_where_one_of_them_was_not_found(within):
+    """Three lie on 2 d; the last is above the range, where the whole arm's law would bend."""
+    axes = {"d": [20, 40, 80, 160], "n": {"low": 2, "high": 200}}
+    claim = {"exponents": {"d": 1}, "where": "d >= 20", "kind": "asymptotic", "within": within}
+    rows = [row for d in (20, 40, 80) for row in steps(d, 2 * d)]
+    rows += [a_row(160, n, repeat, {"train_error": 0.0}, False)
+             for n in range(190, 201) for repeat in range(8)]  # fmt: skip
+    (one,) = told(experiment(claim, axes=axes), rows)
+    assert one.measured.endswith("; 1 of 4 thresholds not found")
+    assert one.verdict == "not decisive"
+
+
+@pytest.mark.parametrize(("claimed", "within", "verdict"), [
+    (1.1, 0.2, "agrees"), (1.1, None, "disagrees"), (1.3, 0.2, "disagrees"),
+    (1.3, 0.28, "not decisive"),
+])  # fmt: skip
+def test_with_a_band_an_exponent_agrees_whose_interval_misses_the_claimed_value(
+    claimed, within, verdict
+):
+    assert verdict_of_exponent(claimed, Interval(1.0, 0.97, 1.04), within) == verdict
 
 
 def test_a_status_is_a_claim():

@@ -8,7 +8,7 @@ from orchestrator.domain.learner import Fit, Learner, Problem
 from orchestrator.domain.target import Target
 
 DECOMPOSED = ("squared_bias", "variance")
-"""Measures of a learner that is linear in the labels, on a target that knows its noise."""
+"""Measures of a learner that `smooths`, on a target that knows its noise."""
 
 
 @runtime_checkable
@@ -47,7 +47,7 @@ def bias_and_variance(problem: Problem, fit: Fit) -> dict[str, torch.Tensor]:
     given, wanted = (target.noiseless(problem.concept, x) for x in (problem.x, inputs))
     bias, variance = [], []
     for trial, smoother in enumerate(fit.smoother(inputs)):
-        own = given[trial, : int(problem.n[trial])]
+        own = given[trial, : int(problem.n[trial])].clone()
         bias.append((smoother @ own - wanted[trial]).square().mean())
         variance.append(target.noise**2 * smoother.square().sum(1).mean())
     return dict(zip(DECOMPOSED, (torch.stack(bias), torch.stack(variance)), strict=True))

@@ -21,7 +21,8 @@ from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples, Labels
 
-Shape = Literal["laplace", "gaussian"]
+Profile = Literal["laplace", "rbf"]
+"""How a kernel falls with distance: exp(-r / L), or exp(-r^2 / (2 L^2))."""
 
 NEAREST = 1e-12
 """Squared distances below this share of the squared norms are rounding, whose root would matter:
@@ -38,20 +39,20 @@ class Machine:
     x: torch.Tensor
     alpha: torch.Tensor
     metric: torch.Tensor
-    shape: Shape
+    profile: Profile
     length: float
 
     @classmethod
     def solved(
-        cls, given: Examples, metric: torch.Tensor, shape: Shape, length: float, ridge: float
+        cls, given: Examples, metric: torch.Tensor, profile: Profile, length: float, ridge: float
     ) -> "Machine":
         """The machine of kernel ridge regression on those examples, the ridge added as it is."""
-        gram = values(squared_distances(given.x, given.x, metric), shape, length)
-        return cls(given.x, ridge_solver(gram, ridge)(given.y), metric, shape, length)
+        gram = values(squared_distances(given.x, given.x, metric), profile, length)
+        return cls(given.x, ridge_solver(gram, ridge)(given.y), metric, profile, length)
 
     def at(self, z: torch.Tensor) -> torch.Tensor:
         """The function at z (m, D): (m,) or (m, C)."""
-        kernel = values(squared_distances(z, self.x, self.metric), self.shape, self.length)
+        kernel = values(squared_distances(z, self.x, self.metric), self.profile, self.length)
         return kernel @ self.alpha
 
     @cached_property
@@ -60,8 +61,8 @@ class Machine:
         kink there, whose slopes in all directions average to 0.
         """
         squared = squared_distances(self.x, self.x, self.metric)
-        kernel = values(squared, self.shape, self.length)
-        if self.shape == "gaussian":
+        kernel = values(squared, self.profile, self.length)
+        if self.profile == "rbf":
             return kernel / -(self.length**2)
         return torch.where(squared > 0.0, kernel / (squared.sqrt() * -self.length), 0.0)
 
@@ -84,13 +85,13 @@ class FeatureMachine(LoopedLearner):
     It starts from M = I; after each of `iterations` solutions M becomes what `learned` makes of the
     machine, scaled to trace D, the dimension of x, and the last machine is solved at the last M.
     With 0 iterations it is kernel ridge regression. Where nothing can be learned, because all
-    gradients are 0, M stays as it is.
+    gradients are 0, M stays as it is; where M is not finite the trial has diverged.
 
     x is (n, D); y is (n,), or (n, C) for classes, one output each and one metric for all. Reports
     the mean squared `train_error`; the diagonal of M says how much each coordinate weighs.
     """
 
-    kernel: Shape = "laplace"
+    kernel: Profile = "laplace"
     bandwidth: float = Field(1.0, gt=0.0, description="L in units of sqrt(D), D the length of x")
     ridge: float = Field(1e-3, ge=0.0, description="added to the diagonal of the Gram matrix")
     iterations: int = Field(5, ge=0, description="how often the metric is learned anew")
@@ -123,24 +124,32 @@ class FeatureMachine(LoopedLearner):
         for _ in range(self.iterations):
             found = self.learned(machine)
             size = found.trace()
-            if not bool(size > 0.0):  # nothing to learn from, or nothing finite
+            if bool(size == 0.0):  # nothing to learn from
                 break
             metric = (found + found.T) * (0.5 * dimension / size)
+            if not bool(size.isfinite()):  # over an infinite size all else would be 0
+                metric = torch.full_like(metric, torch.nan)
             machine = Machine.solved(examples, metric, self.kernel, length, self.ridge)
         return machine
 
     def work(self, point: Point) -> float:
-        """Each solution: n^3 / 3 for Cholesky, three products of n x n with x, 20 d^3 for roots of
-        d x d; and the Gram matrix of 1,000 test examples.
+        """Each solution: n^3 / 3 for Cholesky, two products of n x n with x and one more for each
+        output, 20 D^3 for roots of D x D; and the Gram matrix of 1,000 test examples.
+
+        What the target is is not known here: D is 2 d and there are d outputs, as in
+        modular_addition, which is too much where labels are numbers.
         """
-        n, d = float(point.n), float(point.d)
-        once = n**3 / 3.0 + 6.0 * n * n * d + 20.0 * d**3
-        return (self.iterations + 1.0) * once + 2000.0 * n * d
+        n, classes, size = float(point.n), float(point.d), 2.0 * point.d
+        once = n**3 / 3.0 + (4.0 + 2.0 * classes) * n * n * size + 20.0 * size**3
+        return (self.iterations + 1.0) * once + 2000.0 * n * (size + classes)
 
     def memory_bytes(self, point: Point) -> float:
-        """The examples of a trial, and six float64 Gram matrices, of training and of test."""
-        n = float(point.n)
-        return 8.0 * (2.0 * (n + 1000.0) * point.d + 6.0 * n * (n + 1000.0))
+        """The examples of a trial, x of length 2 d and d classes as in `work`, twice; six float64
+        Gram matrices, of training and of test; and six metrics.
+        """
+        n, size = float(point.n), 2.0 * point.d
+        examples = 2.0 * (n + 1000.0) * (size + point.d)
+        return 8.0 * (examples + 6.0 * n * (n + 1000.0) + 6.0 * size**2)
 
 
 def squared_distances(x: torch.Tensor, z: torch.Tensor, metric: torch.Tensor) -> torch.Tensor:
@@ -152,9 +161,9 @@ def squared_distances(x: torch.Tensor, z: torch.Tensor, metric: torch.Tensor) ->
     return squared.masked_fill_(squared <= rounding, 0.0)  # nan stays
 
 
-def values(squared: torch.Tensor, shape: Shape, length: float) -> torch.Tensor:
+def values(squared: torch.Tensor, profile: Profile, length: float) -> torch.Tensor:
     """The kernel at those squared distances."""
-    if shape == "gaussian":
+    if profile == "rbf":
         return torch.exp(squared / (-2.0 * length**2))
     return torch.exp(squared.sqrt() / -length)
 

@@ -1,12 +1,13 @@
 """Learners whose hypothesis is a sum of kernels centred at the examples."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from orchestrator.domain import kernels
+from orchestrator.domain.gram_solve import Solver, ridge_solver
 from orchestrator.domain.learner import Fit, LoopedLearner, Outcome
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
@@ -16,8 +17,10 @@ from orchestrator.domain.target import Examples
 class KernelLearner(LoopedLearner):
     """Base of learners f(x) = sum_i alpha_i K(x, x_i): the choice of K, and its costs.
 
-    A subclass gives `alpha`. Kernels are those of `orchestrator.domain.kernels`; `bandwidth` is
-    read by rbf and laplace, `degree` and `offset` by polynomial, `depth` by ntk and nngp.
+    A subclass gives `solver`, or another `gram`; with neither it is kernel ridge regression. One
+    that `smooths` gives a solver that is a symmetric matrix. Kernels are those of
+    `orchestrator.domain.kernels`; `bandwidth` is read by rbf and laplace, `degree` and `offset` by
+    polynomial, `depth` by ntk and nngp.
 
     Trials are solved one by one by LAPACK on unpadded tensors and not as one batched Cholesky:
     measured at n in the hundreds it is as fast, needs no padding of n to a pack-mate's, and keeps
@@ -33,18 +36,31 @@ class KernelLearner(LoopedLearner):
 
     reports: ClassVar[tuple[str, ...]] = ("train_error",)
 
-    def alpha(self, gram: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The coefficients (n,) for K(x_i, x_j) (n, n) and y (n,); nan where there are none."""
-        raise NotImplementedError
+    def solver(self, gram: torch.Tensor) -> Solver:
+        """From y (n,) to the coefficients (n,), for K(x_i, x_j) (n, n); nan where there are none.
+
+        By default (K + ridge I) alpha = y, see `ridge_solver`.
+        """
+        return ridge_solver(gram, self.ridge)
 
     def fit_one(self, examples: Examples, point: Point, streams: Streams) -> Fit:
         """Solve one trial. `train_error` is the mean squared error on its n examples."""
+        return self.fitted(examples, self.solver)
+
+    def fitted(self, examples: Examples, solver: Callable[[torch.Tensor], Solver]) -> Fit:
+        """One trial, solved by what `solver` makes of its Gram matrix."""
         gram = self.gram(examples.x, examples.x)
-        alpha = self.alpha(gram, examples.y)
+        solve = solver(gram)
+        alpha = solve(examples.y)
+
+        def smoother(x: torch.Tensor) -> list[torch.Tensor]:
+            return [solve(self.gram(x, examples.x).T).T]
+
         return Fit(
             outcomes=[Outcome.FITTED if bool(alpha.isfinite().all()) else Outcome.DIVERGED],
             measures={"train_error": (gram @ alpha - examples.y).square().mean()},
             predict=lambda x: self.gram(x, examples.x) @ alpha,
+            smoother=smoother if self.smooths else None,
         )
 
     def gram(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

@@ -53,10 +53,11 @@ def ntk(x: torch.Tensor, z: torch.Tensor, depth: int) -> torch.Tensor:
 
 
 def nngp(x: torch.Tensor, z: torch.Tensor, depth: int) -> torch.Tensor:
-    """Covariance of the outputs of that network at its random start, but for a factor: |x| |z| / d
-    times u after `depth` layers, u as in `ntk`.
+    """Covariance of the outputs of that network at its random start: |x| |z| / d times u after
+    `depth` layers, u as in `ntk`.
 
-    The factor makes the kernel |x|^2 / d on the diagonal. Training the last layer alone is kernel
+    Weights of variance 2 / fan-in, 1 / fan-in in the last layer, keep it |x|^2 / d on the diagonal.
+    Training the last layer alone is kernel
     regression with it. At depth 0 it is the linear kernel.
 
     Source: Cho & Saul (2009), "Kernel methods for deep learning", section 2; Lee, Bahri, Novak,

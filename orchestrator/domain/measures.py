@@ -28,8 +28,8 @@ def reported(target: Target, learner: Learner) -> tuple[str, ...]:
     A linear learner on a linear target is judged by its coefficients (`relative_error`), which
     says more than a test sample would and costs nothing; other pairs are judged on test examples,
     and by the estimate where what the learner gives tells of the target's `estimand`. The
-    coefficients of a linear function have a direction. A learner that is linear in the labels has
-    its test error taken apart where the target knows its noise.
+    coefficients of a linear function have a direction. A learner that `smooths` has its test error
+    taken apart where the target knows its noise.
     """
     apart = DECOMPOSED if is_decomposed(target, learner) else ()
     names = (*_of_estimate(target, learner), *_on_test(target, learner))

@@ -46,9 +46,13 @@ def test_an_input_has_two_ones_and_a_label_has_one():
     assert set(shown.y.sum(2).flatten().tolist()) == {1.0}
 
 
-def test_a_row_beyond_the_table_repeats_it():
-    shown, _ = drawn(3, 14)
-    assert torch.equal(shown.x[:, 9:], shown.x[:, :5])
+def test_a_row_beyond_those_that_may_be_shown_repeats_them_and_never_one_that_judges():
+    shown, judging = drawn(3, 14)
+    most = ModularAddition().most_n(3, 1)
+    assert torch.equal(shown.x[:, most:], shown.x[:, : 14 - most])
+    for trial in range(len(KEYS)):
+        seen = set(sums(shown.x[trial], shown.y[trial], 3))
+        assert seen.isdisjoint(sums(judging.x[trial], judging.y[trial], 3))
 
 
 def test_trials_see_orders_of_their_own_and_the_same_alone():

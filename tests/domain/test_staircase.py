@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from orchestrator.domain.learners.recursive_feature_machine import RecursiveFeatureMachine
+from orchestrator.domain.measures import reported
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.targets.staircase import Staircase
 from tests.builders import a_point
@@ -47,6 +49,13 @@ def test_coordinates_are_distinct_and_come_in_any_order():
     assert all(len(set(row)) == 4 and max(row) < 6 for row in concept.tolist())
     many = Staircase().draw(a_point(d=6, k=4), Streams([str(i) for i in range(40)]))
     assert not torch.equal(many, many.sort(1).values)
+
+
+def test_what_is_to_be_found_is_the_set_of_hidden_coordinates():
+    concept, _ = drawn(Staircase(), d=7, k=3, count=1)
+    truth = Staircase().truth(concept, a_point(d=7, k=3))
+    assert [row.nonzero().flatten().tolist() for row in truth] == concept.sort(1).values.tolist()
+    assert "exact_recovery" in reported(Staircase(), RecursiveFeatureMachine())
 
 
 def test_a_leap_of_k_is_a_parity():

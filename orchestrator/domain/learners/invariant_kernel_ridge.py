@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 
-from orchestrator.domain.gram_solve import ridge_solver
 from orchestrator.domain.kernel_learner import KernelLearner
 from orchestrator.domain.point import Point
 
@@ -27,10 +26,6 @@ class InvariantKernelRidge(KernelLearner):
     """
 
     kind: Literal["invariant_kernel_ridge"] = "invariant_kernel_ridge"
-
-    def alpha(self, gram: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """See `ridge_solver`."""
-        return ridge_solver(gram, self.ridge)(y)
 
     def gram(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """The mean over all shifts of z: (m, n) for x (m, d) and z (n, d)."""

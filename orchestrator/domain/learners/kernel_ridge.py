@@ -2,9 +2,6 @@
 
 from typing import Literal
 
-import torch
-
-from orchestrator.domain.gram_solve import ridge_solver
 from orchestrator.domain.kernel_learner import KernelLearner
 
 
@@ -25,7 +22,3 @@ class KernelRidge(KernelLearner):
     """
 
     kind: Literal["kernel_ridge"] = "kernel_ridge"
-
-    def alpha(self, gram: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """See `ridge_solver`."""
-        return ridge_solver(gram, self.ridge)(y)

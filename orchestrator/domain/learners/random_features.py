@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from orchestrator.domain.feature_learner import FeatureLearner, FeatureMap
+from orchestrator.domain.random_feature_learner import FeatureMap, RandomFeatureLearner
 from orchestrator.domain.streams import Streams
 
 
-class RandomFeatures(FeatureLearner):
+class RandomFeatures(RandomFeatureLearner):
     """f(x) = <w, phi(x)>, w of least |phi(x_i) w - y_i|^2 + ridge |w|^2; n counts examples.
 
     With m = `features` and weights drawn anew for each trial, the features are

@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.feature_learner import FeatureLearner, FeatureMap
+from orchestrator.domain.random_feature_learner import FeatureMap, RandomFeatureLearner
 from orchestrator.domain.streams import Streams
 
 
-class ScalableNeuralKernel(FeatureLearner):
+class ScalableNeuralKernel(RandomFeatureLearner):
     """f(x) = Re <v, phi(x)> in universal random features, v by ridge regression.
 
     A neuron is activation(<u, x / sqrt(d)> + b). With the activation's Fourier transform,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.gram_solve import ridge_solver
+from orchestrator.domain.gram_solve import Solver, ridge_solver
 from orchestrator.domain.kernel_learner import KernelLearner
 from orchestrator.domain.point import Point
 
@@ -38,21 +38,25 @@ class SelfDistilledKernelRidge(KernelLearner):
     mixing: float = Field(0.5, ge=0.0, le=1.0, description="share of the true labels")
     ridge: float = Field(0.1, ge=0.0, description="of every fit, added to the Gram matrix")
 
-    def alpha(self, gram: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The coefficients of the last step; one factorisation serves all."""
+    def solver(self, gram: torch.Tensor) -> Solver:
+        """To the coefficients of the last step; one factorisation serves all."""
         if self.steps == "infinite":
-            return self._limit(gram, y)
-        solve = ridge_solver(gram, self.ridge)
-        alpha = solve(y)
-        for _ in range(self.steps - 1):
-            alpha = solve(self.mixing * y + (1.0 - self.mixing) * (gram @ alpha))
-        return alpha
+            return self._limit(gram)
+        solve, further = ridge_solver(gram, self.ridge), self.steps - 1
 
-    def _limit(self, gram: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        def distilled(y: torch.Tensor) -> torch.Tensor:
+            alpha = solve(y)
+            for _ in range(further):
+                alpha = solve(self.mixing * y + (1.0 - self.mixing) * (gram @ alpha))
+            return alpha
+
+        return distilled
+
+    def _limit(self, gram: torch.Tensor) -> Solver:
         if self.mixing > 0.0:
-            return ridge_solver(gram, self.ridge / self.mixing)(y)
-        kept = ridge_solver(gram, 0.0)(y)  # without a ridge nothing shrinks
-        return kept if self.ridge == 0.0 else kept * 0.0
+            return ridge_solver(gram, self.ridge / self.mixing)
+        kept = ridge_solver(gram, 0.0)  # without a ridge nothing shrinks
+        return kept if self.ridge == 0.0 else lambda y: kept(y) * 0.0
 
     def work(self, point: Point) -> float:
         """That of kernel ridge regression, and 4 n^2 for each further step."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from orchestrator.domain.covariate_shift import importance_weights
 from orchestrator.domain.gram_solve import Solver, ridge_solver
 from orchestrator.domain.kernel_learner import KernelLearner
-from orchestrator.domain.learner import Fit, Outcome, Problem
+from orchestrator.domain.learner import Fit, Problem
 from orchestrator.domain.streams import Streams
 
 
@@ -42,15 +42,7 @@ class WeightedKernelRidge(KernelLearner):
         """Solve one trial. `train_error` is the unweighted mean squared error."""
         own = problem.own(trial)
         weights = importance_weights(problem.target, own.x, problem.point, self.exponent)
-        gram = self.gram(own.x, own.x)
-        solve = weighted_solver(gram, weights, self.ridge)
-        alpha = solve(own.y)
-        return Fit(
-            outcomes=[Outcome.FITTED if bool(alpha.isfinite().all()) else Outcome.DIVERGED],
-            measures={"train_error": (gram @ alpha - own.y).square().mean()},
-            predict=lambda x: self.gram(x, own.x) @ alpha,
-            smoother=lambda x: [solve(self.gram(x, own.x).T).T],
-        )
+        return self.fitted(own, lambda gram: weighted_solver(gram, weights, self.ridge))
 
 
 def weighted_solver(gram: torch.Tensor, weights: torch.Tensor, ridge: float) -> Solver:

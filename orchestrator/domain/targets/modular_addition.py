@@ -17,8 +17,8 @@ class ModularAddition(Target):
     n counts distinct entries of the p x p table that are shown, the first n of a random order;
     the last `kept_back` p^2 of that order, rounded up, are never shown and judge the learner.
     So n is at most p^2 less those, and every n is judged by the same entries. A row asked for
-    beyond the end of the table repeats it from its beginning; packs are padded so. k is not
-    used, and p need not be prime.
+    beyond the entries that may be shown repeats them from the first, never one that judges; packs
+    are padded so. k is not used, and p need not be prime.
 
     A kernel that depends on x and z through |x - z| alone knows of two pairs only how many of their
     residues agree, whatever they are called. On a pair that was not shown it therefore adds a score
@@ -59,7 +59,8 @@ class ModularAddition(Target):
         self, concept: torch.Tensor, point: Point, count: int, streams: Streams
     ) -> Examples:
         """X (B, count, 2p) with two ones a row, y (B, count, p) with one; nothing is drawn."""
-        places = torch.arange(count, device=concept.device) % concept.shape[1]
+        shown = self.most_n(point.d, point.k)
+        places = torch.arange(count, device=concept.device) % shown
         return _written(concept[:, places], point.d, streams.dtype)
 
     def held_out(self, concept: torch.Tensor, point: Point, streams: Streams) -> Examples:

@@ -1,14 +1,15 @@
 """Staircases: sums of products of hidden signs, each a factor of the next."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
-from orchestrator.domain.target import Examples, Target
+from orchestrator.domain.supports import membership
+from orchestrator.domain.target import Estimand, Examples, Target
 
 
 class Staircase(Target):
@@ -34,9 +35,11 @@ class Staircase(Target):
     leap: int = Field(1, ge=1, description="coordinates that each product adds to the one before")
     noise: float = Field(0.0, ge=0.0, description="standard deviation of the noise in y")
 
+    estimand: ClassVar[Estimand | None] = "set"
+
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """The hidden coordinates in order, z_1 first: int64 (B, k), distinct, in [0, d)."""
-        return torch.argsort(streams.uniforms(point.d), dim=1, stable=True)[:, : point.k]
+        return streams.permutations(point.d)[:, : point.k]
 
     def examples(
         self, concept: torch.Tensor, point: Point, count: int, streams: Streams
@@ -47,6 +50,10 @@ class Staircase(Target):
         steps = self.degrees(point.k)
         y = sum(products[:, :, degree - 1] for degree in steps) / math.sqrt(len(steps))
         return Examples(x=x, y=y + self.noise * streams.normals(count))
+
+    def truth(self, concept: torch.Tensor, point: Point) -> torch.Tensor:
+        """The hidden coordinates as a set: (B, d)."""
+        return membership(concept, point.d)
 
     def degrees(self, k: int) -> list[int]:
         """How many coordinates each product has, ascending."""

@@ -16,7 +16,7 @@ FeatureMap = Callable[[torch.Tensor], torch.Tensor]
 """From inputs (m, d) to their features, one row each."""
 
 
-class FeatureLearner(LoopedLearner):
+class RandomFeatureLearner(LoopedLearner):
     """Base of learners f(x) = <w, phi(x)>, w of least |phi(x_i) w - y_i|^2 + ridge |w|^2.
 
     A subclass gives `drawn` and `size`. The features are scaled so that phi(x).phi(z) estimates a
