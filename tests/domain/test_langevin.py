@@ -73,9 +73,10 @@ def test_at_temperature_zero_the_steps_are_those_of_plain_descent_to_the_last_bi
     given = problem([20, 20], dtype)
     streams = given.streams.at("learner")
     net = learner.initial(given.point, streams.at("initial"))
-    sample, descent = _sample(given, [0, 1]), Sgd(learner.learning_rate)
+    sample, descent = _sample(given, [0, 1]), Sgd([learner.learning_rate])
     for _ in range(learner.steps):
-        descent.step(net, gradient(net, sample, learner.size, 0.0)[0])
+        downhill, _ = gradient(net, sample, learner.size, 0.0)
+        descent.step([net.flat], [downhill.flat])
     found = learner.fit(given, streams).predict(given.test.x)
     assert torch.equal(found, learner._predicted(net, given.test.x))
 
