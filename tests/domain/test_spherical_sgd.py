@@ -192,6 +192,16 @@ def test_of_two_opposite_starts_one_is_kept_and_it_is_the_one_that_tells_more():
     assert 5 <= int((one != two).any(1).sum()) <= 25
 
 
+def test_a_neuron_that_is_not_finite_is_never_the_one_that_is_kept():
+    w = torch.eye(4, dtype=torch.float64)[:2].repeat(2, 1, 1)
+    w[0, 0], w[1, 1] = torch.nan, torch.nan
+    problem = a_problem(torch.zeros(2, 1, 4).double(), torch.zeros(2, 1).double(), [20] * 2)
+    target = HermiteIndex(degree=3)
+    concept = target.draw(problem.point, problem.streams.at("concept"))
+    kept = SphericalSgd(antipodal=True)._better(replace(problem, target=target, concept=concept), w)
+    assert torch.equal(kept, torch.stack([w[0, 1], w[1, 0]]))
+
+
 def test_linear_links_are_found_from_about_d_examples():
     """40 trials at 4 d, all above; at theory's half-way point of 0.75 d about half are."""
     learner = SphericalSgd(degree=1, learning_rate=1.0)
