@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from orchestrator.domain.activations import Activation
+from orchestrator.domain.activations import HiddenMap
 from orchestrator.domain.criticality import Critical
 from orchestrator.domain.parametrisation import Scaling, Scalings
 from orchestrator.domain.sparsity_masks import kept
@@ -61,7 +61,7 @@ class Layout:
 class ParametrisedNet:
     """The networks of one pack, B of them, one per stream."""
 
-    def __init__(self, layout: Layout, phi: Activation, streams: Streams) -> None:
+    def __init__(self, layout: Layout, phi: HiddenMap, streams: Streams) -> None:
         self._layout, self._phi = layout, phi
         depth, width, scalings = layout.depth, layout.width, layout.scalings
         self._first = self._weight(self._first_start(streams), scalings.inputs)
