@@ -146,7 +146,9 @@ def test_a_trial_gives_the_same_bits_and_curves_alone_and_in_any_company(target,
 
 
 def test_langevin_learns_a_product_of_signs_and_its_kernel_aligns_on_the_way():
-    """d = 6 and 60 examples, twice what it needs; 8 trials, whose worst is asked for 0.8."""
+    """d = 6 and 60 examples, twice what it needs; 8 trials, whose worst is asked for 0.8. Of 160
+    other trials the worst had 0.858 and alignment grew 2.6 times at least, so that the chance of a
+    false alarm is below 15% with 95% confidence."""
     learner = MeanFieldLangevin(width=128, steps=600)
     results = run_pack([trial(SparseParity(), learner, repeat, 60, D) for repeat in range(8)])
     assert min(result.measures["test_accuracy"] for result in results) > 0.8
