@@ -41,7 +41,7 @@ COEFFICIENTS = 16
 """Places for the coefficients of a polynomial, so that its order is 15 at most."""
 
 
-class Activation(NamedTuple):
+class HiddenMap(NamedTuple):
     """`apply(z, shape, variance)`: shape is (B, s), variance (B, width) that of z over the batch.
 
     `start` is the shape before training, (s,) with s a multiple of 16, or None. `per_unit` says
@@ -63,19 +63,19 @@ POINTWISE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def activation(name: str, width: int, order: int) -> Activation:
+def activation(name: str, width: int, order: int) -> HiddenMap:
     """The activation of that name for layers of `width` units; `order` is the polynomials'."""
     if name in POINTWISE:
-        return Activation(lambda z, shape, variance: POINTWISE[name](z))
+        return HiddenMap(lambda z, shape, variance: POINTWISE[name](z))
     if name in ("poly_relu", "poly_norm"):
         start = torch.zeros(COEFFICIENTS, dtype=torch.float64)
         start[1 : order + 1] = 1.0 / order  # 1/3 at the paper's order of 3
         terms = _relu_powers if name == "poly_relu" else _normed_powers
-        return Activation(lambda z, a, variance: _composed(terms(z, order), a), start)
+        return HiddenMap(lambda z, a, variance: _composed(terms(z, order), a), start)
     ones = torch.ones(width, dtype=torch.float64)
     if name == "evonorm_s0":
-        return Activation(_evonorm_s0, ones, per_unit=True)
-    return Activation(_evonorm_b0, ones, per_unit=True, of_batch=True)
+        return HiddenMap(_evonorm_s0, ones, per_unit=True)
+    return HiddenMap(_evonorm_b0, ones, per_unit=True, of_batch=True)
 
 
 def _composed(terms: list[torch.Tensor], a: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
-"""Gradient descent, noisy or not, and Adam on the flat parameters of a pack."""
+"""Gradient descent, noisy or not, and Adam, for the parameters of a whole pack."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -14,84 +14,69 @@ ADAM_EPS = 1e-8
 
 
 class Optimiser(Protocol):
-    """Moves parameters along a gradient; holds whatever it remembers of earlier ones."""
+    """Moves tensors along gradients, each at a rate of its own."""
 
-    def step(self, net: Parameters, gradient: Parameters) -> None:
-        """Change `net` in place. `gradient` is left as it was."""
+    def step(self, tensors: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
+        """Change every tensor in place, given one gradient for each, which is left as it was.
 
-    def taken(self, trials: Sequence[int]) -> "Optimiser":
-        """The same optimiser for some of the trials."""
-
-    @property
-    def moments(self) -> Mapping[str, Parameters]:
-        """What it remembers of each trial, by name, beside the number of steps."""
+        Tensors do not require gradients: of leaves that do, these are the detached views.
+        """
 
 
 class Sgd:
-    """theta <- theta - rate * gradient."""
+    """theta <- theta - rate * gradient, with one rate for each tensor."""
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, rates: Sequence[float]) -> None:
+        self._rates = rates
 
-    def step(self, net: Parameters, gradient: Parameters) -> None:
+    def step(self, tensors: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
         """See `Optimiser`."""
-        net.flat.add_(gradient.flat, alpha=-self.rate)
-
-    def taken(self, trials: Sequence[int]) -> "Sgd":
-        """It remembers nothing."""
-        return self
-
-    @property
-    def moments(self) -> Mapping[str, Parameters]:
-        """None."""
-        return {}
+        for tensor, gradient, rate in zip(tensors, gradients, self._rates, strict=True):
+            tensor.add_(gradient, alpha=-rate)
 
 
 class Adam:
-    """Adam with the constants of the paper, one fused pass over all numbers of the pack.
+    """Adam with the constants of the paper, one fused pass over every tensor.
+
+    `first` and `second`, the moving averages of gradients and of their squares, are shaped like the
+    tensors, change in place, and have seen `steps` steps.
 
     `torch._fused_adamw_` is what `torch.optim.AdamW(fused=True)` calls; called directly because
-    the optimiser object costs half as much again at these sizes. Decay is not left to it: it
-    would shrink the biases too.
+    the optimiser object costs half as much again at these sizes, and because the first step of any
+    imports the compiler, which takes seconds in every new process. Decay is not left to it: it
+    would shrink biases too, and by each tensor's rate.
     """
 
-    def __init__(self, rate: float, first: Parameters, second: Parameters, steps: int = 0) -> None:
-        self.rate = rate
-        self._first, self._second = first, second
-        self._steps = torch.full((), float(steps), device=first.flat.device)
+    def __init__(
+        self,
+        rates: Sequence[float],
+        first: Sequence[torch.Tensor],
+        second: Sequence[torch.Tensor],
+        steps: int = 0,
+    ) -> None:
+        self._rates, self._first, self._second = rates, first, second
+        self._steps = torch.full((), float(steps), device=first[0].device)
 
-    def step(self, net: Parameters, gradient: Parameters) -> None:
+    def step(self, tensors: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
         """See `Optimiser`."""
         self._steps += 1
-        torch._fused_adamw_(
-            [net.flat],
-            [gradient.flat],
-            [self._first.flat],
-            [self._second.flat],
-            [],
-            [self._steps],
-            lr=self.rate,
-            beta1=ADAM_BETAS[0],
-            beta2=ADAM_BETAS[1],
-            weight_decay=0.0,
-            eps=ADAM_EPS,
-            amsgrad=False,
-            maximize=False,
-        )
-
-    def taken(self, trials: Sequence[int]) -> "Adam":
-        """With the moments of those trials; all have taken the same number of steps."""
-        return Adam(
-            self.rate,
-            self._first.taken(trials),
-            self._second.taken(trials),
-            int(self._steps.item()),
-        )
-
-    @property
-    def moments(self) -> Mapping[str, Parameters]:
-        """The moving averages of the gradient and of its square."""
-        return {"first moment": self._first, "second moment": self._second}
+        parts = zip(tensors, gradients, self._first, self._second, self._rates, strict=True)
+        for tensor, gradient, first, second, rate in parts:
+            torch._fused_adamw_(
+                [tensor],
+                [gradient],
+                [first],
+                [second],
+                [],
+                [self._steps],
+                lr=rate,
+                beta1=ADAM_BETAS[0],
+                beta2=ADAM_BETAS[1],
+                weight_decay=0.0,
+                eps=ADAM_EPS,
+                amsgrad=False,
+                maximize=False,
+            )
 
 
 def decay(net: Parameters, d: int, factor: float) -> None:
@@ -108,11 +93,11 @@ class Langevin:
     """
 
     def __init__(self, rate: float, temperature: float, noise: Callable[[], Parameters]) -> None:
-        self._descent, self._noise = Sgd(rate), noise
+        self._descent, self._noise = Sgd([rate]), noise
         self._scale = math.sqrt(2.0 * temperature * rate)
 
     def step(self, net: Parameters, gradient: Parameters) -> None:
         """Change `net` in place. `gradient` is left as it was."""
-        self._descent.step(net, gradient)
+        self._descent.step([net.flat], [gradient.flat])
         if self._scale > 0.0:
             net.flat.add_(self._noise().flat, alpha=self._scale)

@@ -1,10 +1,11 @@
 """Networks of a whole pack whose every weight has a multiplier and a learning rate of its own.
 
-    h_0 = x,   h_l = phi(W_l h_(l-1) + b_l),   f = scale (V . h_depth + c / N^a)
+    h_0 = x,   h_l = phi(W_l h_(l-1) + b_l),   f = scale (V . h_depth + c)
 
 W_1 acts on x / sqrt(d), so that preactivations of inputs with squared norm d start at order 1 and
 steps in W_1 move them by as much as steps in V move f. Each of W, b, V is N^-a times a tensor that
-starts at deviation N^-b and moves at rate eta N^-c (`orchestrator.domain.parametrisation`).
+starts at deviation N^-b and moves at rate eta N^-c (`orchestrator.domain.parametrisation`); c has
+multiplier 1 and moves at rate eta.
 
 Widths are multiples of 16, inputs are padded to one, and a pack has an even number of trials: then
 no trial's numbers fall into the scalar tail of a vectorised loop, whose last bits differ.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from orchestrator.domain.activations import Activation
+from orchestrator.domain.activations import HiddenMap
 from orchestrator.domain.criticality import Critical
 from orchestrator.domain.parametrisation import Scaling, Scalings
 from orchestrator.domain.sparsity_masks import kept
@@ -34,7 +35,6 @@ class Weight:
     leaf: torch.Tensor
     multiplier: float
     rate: float
-    decays: bool = False
 
     @property
     def value(self) -> torch.Tensor:
@@ -61,10 +61,10 @@ class Layout:
 class ParametrisedNet:
     """The networks of one pack, B of them, one per stream."""
 
-    def __init__(self, layout: Layout, phi: Activation, streams: Streams) -> None:
+    def __init__(self, layout: Layout, phi: HiddenMap, streams: Streams) -> None:
         self._layout, self._phi = layout, phi
         depth, width, scalings = layout.depth, layout.width, layout.scalings
-        self._first = self._weight(self._first_start(streams), scalings.inputs, decays=True)
+        self._first = self._weight(self._first_start(streams), scalings.inputs)
         self._deep = [self._drawn(streams, scalings.hidden, width, width) for _ in range(depth - 1)]
         bias = math.sqrt(layout.start.bias) * scalings.inputs.deviation(width)
         self._biases = [
@@ -78,15 +78,15 @@ class ParametrisedNet:
         self._mask = self._fixed_mask(streams) if layout.mask_is_fixed else None
         self.start = self.first_weights().clone()
 
-    def _weight(self, start: torch.Tensor, scaling: Scaling, decays: bool = False) -> Weight:
+    def _weight(self, start: torch.Tensor, scaling: Scaling) -> Weight:
         width, optimiser = self._layout.width, self._layout.optimiser
         multiplier, rate = scaling.multiplier(width), scaling.rate(width, optimiser)
-        return Weight(_leaf(start), multiplier, rate, decays)
+        return Weight(_leaf(start), multiplier, rate)
 
     def _drawn(self, streams: Streams, scaling: Scaling, *shape: int) -> Weight:
         width, start = self._layout.width, self._layout.start
         deviation = math.sqrt(start.weight) * scaling.deviation(width)
-        return self._weight(deviation * streams.normals(*shape), scaling, decays=True)
+        return self._weight(deviation * streams.normals(*shape), scaling)
 
     def _first_start(self, streams: Streams) -> torch.Tensor:
         """W_1 with its biases in row d: (B, inputs, width)."""
@@ -114,6 +114,13 @@ class ParametrisedNet:
         """Everything that is trained."""
         first = [self._first, *self._deep, *self._biases, self._outer, self._offset]
         return [*first, *self._shapes]
+
+    def decay(self, factor: float) -> None:
+        """Multiply W, V, and neither biases nor c nor shapes, by `factor`, whatever their rates."""
+        decaying = [self._first.leaf.detach()[:, : self._layout.d]]
+        decaying += [one.leaf.detach() for one in (*self._deep, self._outer)]
+        for one in decaying:
+            one.mul_(factor)
 
     def first_weights(self) -> torch.Tensor:
         """W_1 as it acts, masked, without biases: (B, d, width)."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from orchestrator.domain.learners.lasso import Quadratic, descended
+from orchestrator.domain.coordinate_descent import Quadratic, descended
 
 Penalty = Literal["ridge", "lasso"]
 

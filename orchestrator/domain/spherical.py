@@ -10,7 +10,7 @@ from orchestrator.domain.hermite import evaluated, slope_along_u, smoothed
 from orchestrator.domain.one_pass import Piece
 
 Method = Literal["plain", "reuse", "smooth"]
-Activation = Literal["hermite", "arctan"]
+LinkName = Literal["hermite", "arctan"]
 Slope = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """phi' at u = <w, x> (B, J, b), given |x|^2 (B, 1, b)."""
 
@@ -31,7 +31,7 @@ def step_scale(method: Method, degree: int, d: int) -> float:
     return float(grown * d ** -max(degree / 2, 1.0))
 
 
-def slope_of(activation: Activation, method: Method, degree: int, d: int) -> Slope:
+def slope_of(activation: LinkName, method: Method, degree: int, d: int) -> Slope:
     """Slope phi' of a neuron: of the arc tangent, or of h_degree, smoothed if `smooth`."""
     if activation == "arctan":
         return lambda u, squares: 1.0 / (1.0 + u * u)

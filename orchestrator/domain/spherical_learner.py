@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from orchestrator.domain.learner import Learner
 from orchestrator.domain.point import Point
 from orchestrator.domain.spherical import (
-    Activation,
+    LinkName,
     Method,
     SphericalStep,
     slope_of,
@@ -23,7 +23,7 @@ class SphericalLearner(Learner):
     """A learner whose neurons take the steps of `SphericalStep` in one pass over fresh examples."""
 
     method: Method = "plain"
-    activation: Activation = "hermite"
+    activation: LinkName = "hermite"
     degree: int = Field(3, ge=1, le=10, description="p, the information exponent")
     learning_rate: float = Field(0.3, gt=0.0, description="c, the step in units that follow d")
     reach: float = Field(-2.0, description="step ahead of the first use, over d; for reuse")

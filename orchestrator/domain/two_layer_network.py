@@ -29,6 +29,8 @@ from orchestrator.domain.streams import Streams
 MIXED_N = 4096
 """Up to this n trials of any n share a call; above, n within a factor of two."""
 
+MOMENTS = ("first moment", "second moment")
+"""What Adam remembers of each network, by the names it is saved under."""
 
 VECTORS = 32
 """torch takes so many float32 at once where the processor has AVX-512, and what is left of a tensor
@@ -133,7 +135,8 @@ class _Training:
         self._learner, self._problem = learner, problem
         self._net = learner.initial(problem.point, streams.at("initial"))
         self._final = self._net.like()
-        self._optimiser = _optimiser(learner, self._net, steps=0)
+        names = MOMENTS if learner.optimiser == "adam" else ()
+        self._moments = {name: self._net.like() for name in names}
         self._batches = learner.minibatches(problem, streams, self._net.sizes.inputs)
         self._activation = ACTIVATIONS[learner.activation]
         self._last = [learner.steps_at(n) for n in problem.n.tolist()]
@@ -168,8 +171,7 @@ class _Training:
         if saved is None:
             return self._keep(everyone, everyone), 0
         self._net.put_rows(everyone, saved.state["net"])
-        self._optimiser = _optimiser(self._learner, self._net, saved.at * CHUNK_STEPS)
-        for name, moment in self._optimiser.moments.items():
+        for name, moment in self._moments.items():
             moment.put_rows(everyone, saved.state[name])
         self._taken = saved.state["steps taken"].tolist()
         self._outcomes = [list(Outcome)[place] for place in saved.state["outcome"].tolist()]
@@ -179,6 +181,14 @@ class _Training:
         self._final.put(done, self._net, done)
         return self._keep(everyone, [one for one in everyone if not self._taken[one]]), saved.at
 
+    def _optimiser_after(self, steps: int) -> Optimiser:
+        """One that has taken so many steps, with the moments as they stand."""
+        rates = [self._learner.learning_rate]
+        if self._learner.optimiser == "sgd":
+            return Sgd(rates)
+        first, second = ([self._moments[name].flat] for name in MOMENTS)
+        return Adam(rates, first, second, steps)
+
     def _checkpoint(self, number: int, trials: list[int]) -> Checkpoint:
         """Where all trials stand before that chunk, of which `trials` are not done."""
 
@@ -187,12 +197,11 @@ class _Training:
             found[trials] = going_on.rows()
             return found
 
-        moments = self._optimiser.moments
         return Checkpoint(
             number,
             {
                 "net": rows(self._final, self._net),
-                **{name: rows(self._final.like(), one) for name, one in moments.items()},
+                **{name: rows(self._final.like(), one) for name, one in self._moments.items()},
                 "train loss": self._train_loss.table,
                 **({} if self._kept is None else {"kept": self._kept}),
                 "steps taken": torch.tensor(self._taken),  # 0 while not done
@@ -207,13 +216,15 @@ class _Training:
             kept.append(kept[-1])
         if not kept or kept == list(range(len(trials))):
             return [trials[place] for place in kept]
-        self._net, self._optimiser = self._net.taken(kept), self._optimiser.taken(kept)
+        self._net = self._net.taken(kept)
+        self._moments = {name: one.taken(kept) for name, one in self._moments.items()}
         return [trials[place] for place in kept]
 
     def _chunk(self, number: int, trials: list[int]) -> None:
         """Take the steps of one chunk, until all trials are done."""
         learner = self._learner
         gradient = Gradient(self._net, self._batches.rows, self._activation, LOSSES[learner.loss])
+        optimiser = self._optimiser_after(number * CHUNK_STEPS)
         shrink = 1.0 - learner.learning_rate * learner.weight_decay
         for offset, batch in enumerate(self._batches.chunk(number, trials)):
             step = number * CHUNK_STEPS + offset + 1
@@ -222,7 +233,7 @@ class _Training:
             downhill = gradient.at(self._net, *batch)
             if learner.weight_decay > 0.0:
                 decay(self._net, self._problem.point.d, shrink)
-            self._optimiser.step(self._net, downhill)
+            optimiser.step([self._net.flat], [downhill.flat])
             if step in self._kept_at:
                 self._keep_networks(step, trials)
             self._look(step, trials)
@@ -296,10 +307,3 @@ def _by_step(kept: Sequence[Sequence[int]]) -> dict[int, list[tuple[int, int]]]:
         for place, step in enumerate(steps):
             found.setdefault(step, []).append((trial, place))
     return found
-
-
-def _optimiser(learner: TwoLayerNetwork, net: Parameters, steps: int) -> Optimiser:
-    """One that has taken so many steps, its moments zero."""
-    if learner.optimiser == "sgd":
-        return Sgd(learner.learning_rate)
-    return Adam(learner.learning_rate, net.like(), net.like(), steps)

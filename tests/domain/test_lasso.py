@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from orchestrator.domain.coordinate_descent import Quadratic, on_face
 from orchestrator.domain.learner import Outcome
-from orchestrator.domain.learners.lasso import Lasso, Quadratic, duality_gap, on_face
+from orchestrator.domain.learners.lasso import Lasso, duality_gap
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams

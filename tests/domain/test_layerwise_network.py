@@ -85,19 +85,22 @@ def test_predictions_are_a_second_layer_on_what_the_first_layer_left_over(featur
 
 
 def test_neurons_find_all_directions_of_a_sum_and_the_second_layer_adds_them_up():
-    """6 trials at eight times the threshold: every direction found, R^2 above 0.5 on average."""
+    """6 trials at eight times the threshold: all directions in at least five, R^2 above 0.5 on
+    average. Of 120 other trials one missed a direction, so that two of six do with chance 1e-3;
+    their R^2 of 0.80 (deviation 0.11) puts 0.5 at 7 standard deviations of the mean."""
     learner = LayerwiseNetwork(learning_rate=0.2, batch_size=8)
     results = run_pack(trials(a_cell(RidgeSum(), learner, d=16, n=3000, k=2), 6))
-    assert all(one.measures["directions_found"] == 1.0 for one in results)
+    assert sum(one.measures["directions_found"] == 1.0 for one in results) >= 5
     assert np.mean([one.measures["r_squared"] for one in results]) > 0.5
 
 
 def test_relu_features_learn_a_link_that_the_first_layer_s_is_not():
-    """A polynomial of exponent 1, degree 3: 6 trials, all with R^2 above 0.8."""
+    """A polynomial of exponent 1, degree 3, whose linear part has R^2 = 0.49: 6 trials above 0.7.
+    120 other trials had 0.90 (deviation 0.037), at least 0.776: 5 standard deviations, 1e-6."""
     target = HermiteIndex(link="polynomial", coefficients=(0.0, 0.7, 0.5, 0.5))
     learner = LayerwiseNetwork(degree=1, features="relu", learning_rate=0.5, width=32)
     results = run_pack(trials(a_cell(target, learner, d=16, n=2000), 6))
-    assert all(one.measures["r_squared"] > 0.8 for one in results)
+    assert all(one.measures["r_squared"] > 0.7 for one in results)
 
 
 def test_directions_are_found_up_to_sign_and_length_when_the_cosine_is_large():

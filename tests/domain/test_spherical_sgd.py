@@ -176,7 +176,8 @@ def test_trials_of_other_n_that_outlive_their_mates_are_what_they_are_alone():
 
 def test_of_two_opposite_starts_one_is_kept_and_it_is_the_one_that_tells_more():
     """30 trials of a cubic at d = 16 and n = 300, where success depends on the side of the start:
-    never less often than from one start, and in at least 5 trials the other neuron is kept."""
+    more often than from one start, and in 5 to 25 trials the other neuron is kept. With the shares
+    of 300 trials, 0.63 against 0.43 and 0.51, the first fails with chance 4e-3, the second 1e-4."""
     target, settings = HermiteIndex(degree=3), {"learning_rate": 1.0, "degree": 3}
     problem = a_problem(torch.zeros(30, 1, 16).double(), torch.zeros(30, 1).double(), [300] * 30)
     concept = target.draw(problem.point, problem.streams.at("concept"))
@@ -192,8 +193,19 @@ def test_of_two_opposite_starts_one_is_kept_and_it_is_the_one_that_tells_more():
     assert 5 <= int((one != two).any(1).sum()) <= 25
 
 
+def test_a_neuron_that_is_not_finite_is_never_the_one_that_is_kept():
+    w = torch.eye(4, dtype=torch.float64)[:2].repeat(2, 1, 1)
+    w[0, 0], w[1, 1] = torch.nan, torch.nan
+    problem = a_problem(torch.zeros(2, 1, 4).double(), torch.zeros(2, 1).double(), [20] * 2)
+    target = HermiteIndex(degree=3)
+    concept = target.draw(problem.point, problem.streams.at("concept"))
+    kept = SphericalSgd(antipodal=True)._better(replace(problem, target=target, concept=concept), w)
+    assert torch.equal(kept, torch.stack([w[0, 1], w[1, 0]]))
+
+
 def test_linear_links_are_found_from_about_d_examples():
-    """40 trials at 4 d, all above; at theory's half-way point of 0.75 d about half are."""
+    """40 trials at 4 d, all above; at theory's half-way point of 0.75 d about half are. 600 other
+    trials had 0.75 (deviation 0.036), at least 0.65: 0.25 is 14 standard deviations away."""
     learner = SphericalSgd(degree=1, learning_rate=1.0)
     cell = a_cell(HermiteIndex(degree=1), learner, d=64, n=256)
     assert all(one.measures["squared_overlap"] > 0.25 for one in run_pack(trials(cell, 40)))

@@ -13,11 +13,11 @@ from orchestrator.domain.curves import Trace, logged_steps
 from orchestrator.domain.learner import Fit, Learner, Outcome, Problem, rounded_up
 from orchestrator.domain.minibatches import CHUNK_STEPS, Batch, FiniteBatches, some
 from orchestrator.domain.mixup import Mix, mixes
+from orchestrator.domain.optimisers import Adam, Optimiser, Sgd
 from orchestrator.domain.parametrisation import SCALINGS, Parametrisation
-from orchestrator.domain.parametrised_net import Layout, ParametrisedNet
+from orchestrator.domain.parametrised_net import Layout, ParametrisedNet, Weight
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
-from orchestrator.domain.weight_optimisers import WeightAdam, WeightSgd
 
 MIXED_N = 4096
 """Up to this n trials of any n share a call; above, n within a factor of two."""
@@ -31,8 +31,9 @@ class ParametrisedNetwork(Learner):
 
     `parametrisation` says how multipliers, start and learning rates of all weights scale with the
     width (table in `orchestrator.domain.parametrisation`); inputs are divided by sqrt(d) in all of
-    them. At one width they are one network with different learning rates, so what tells them apart
-    is a comparison across widths, or of thresholds at a large one. With `output_scale` alpha the
+    them. mup and mean_field start with the same outputs, and so do ntk and standard: within a pair
+    they differ at one width by learning rates at most, while the outputs of the pairs start at
+    different sizes. With `output_scale` alpha the
     loss is L(f) / alpha^2, so that large alpha is training without moving the features (Chizat,
     Oyallon & Bach 2019, arXiv:1812.07956).
 
@@ -42,7 +43,8 @@ class ParametrisedNetwork(Learner):
     `mask: fixed` for a random choice of `mask_kept` of every `mask_group` weights of the first
     layer into a unit, and `mask: magnitude` for the largest, chosen anew at every step while
     gradients reach all of them (Zhou et al. 2021, arXiv:2102.04010, without its decay);
-    `weight_decay` as in two_layer, of weights and not of biases or shapes, by eta times it.
+    `weight_decay` as in two_layer: before a step all weights, and neither biases nor c nor shapes,
+    are multiplied by 1 - eta weight_decay, whatever their own rates, also those masked out.
 
     The measure `weight_change` is |W_1 - start| / |start| in Frobenius norm. The curve `train_loss`
     is the loss on the examples of a step before that step, mixed where they are. A trial whose
@@ -144,7 +146,10 @@ class _Training:
         self._net = learner.net(problem.point, self._streams.at("initial"))
         self._inputs = rounded_up(problem.point.d + 1)
         self._batches = FiniteBatches(problem, streams, learner.batch_size, self._inputs)
-        self._used = torch.tensor([learner.rows(int(problem.n[one])) for one in self._trials])
+        self._used = torch.tensor(
+            [learner.rows(int(problem.n[one])) for one in self._trials],
+            device=problem.n.device,
+        )
         self._train_loss = Trace(count, logged_steps(learner.steps))
 
     def fit(self) -> Fit:
@@ -166,8 +171,9 @@ class _Training:
     def _train(self) -> None:
         weights = self._net.weights()
         leaves = [one.leaf for one in weights]
-        kind = WeightAdam if self._learner.optimiser == "adam" else WeightSgd
-        optimiser = kind(weights, self._learner.learning_rate, self._learner.weight_decay)
+        moving = [one.detach() for one in leaves]
+        optimiser = self._optimiser(weights)
+        shrink = 1.0 - self._learner.learning_rate * self._learner.weight_decay
         for number in range(-(-self._learner.steps // CHUNK_STEPS)):
             mixtures = self._mixtures(number)
             for place, batch in enumerate(self._batches.chunk(number, self._trials)):
@@ -179,7 +185,17 @@ class _Training:
                     count = len(self._problem)
                     self._train_loss.note(step, range(count), loss.detach()[:count])
                 total = (loss / self._learner.output_scale**2).sum()
-                optimiser.step(torch.autograd.grad(total, leaves))
+                downhill = torch.autograd.grad(total, leaves)
+                if self._learner.weight_decay > 0.0:
+                    self._net.decay(shrink)
+                optimiser.step(moving, downhill)
+
+    def _optimiser(self, weights: Sequence[Weight]) -> Optimiser:
+        rates = [self._learner.learning_rate * one.rate for one in weights]
+        if self._learner.optimiser == "sgd":
+            return Sgd(rates)
+        first, second = ([torch.zeros_like(one.leaf.detach()) for one in weights] for _ in range(2))
+        return Adam(rates, first, second)
 
     def _mixtures(self, number: int) -> list[Mix | None]:
         if self._learner.mixup == 0.0:

@@ -41,7 +41,8 @@ class SphericalSgd(SphericalLearner):
 
     For odd p > 1 theory wants a start on the target's side, where half of all starts are.
     `antipodal` starts two neurons at w and -w, which see the same examples, and keeps the one whose
-    h_p has the larger correlation with the labels, in size, on the second half of them.
+    h_p has the larger correlation with the labels, in size, on the second half of them. That half
+    is read twice: neurons are judged on examples that they have seen, and n counts those once.
 
     c, that is to say the step, is to be tuned for every d. Its default, and reach, at which signal
     over noise at the start is largest for the arc tangent and h_3 (by quadrature), are by hand. The
@@ -86,12 +87,16 @@ class SphericalSgd(SphericalLearner):
             y = piece.y * piece.between(half[piece.trials], piece.n)
             h = hermite(self.degree, torch.bmm(w[piece.trials], piece.x.mT))
             said[piece.trials] = said[piece.trials] + (h * y[:, None, :]).sum(2)
-        return w[torch.arange(len(w), device=w.device), said.abs().argmax(1)]
+        return w[torch.arange(len(w), device=w.device), said.abs().nan_to_num(-1.0).argmax(1)]
 
     def work(self, point: Point) -> float:
-        """Ten operations on d numbers an example, and the calls of a step, as much as 1,000."""
-        neurons = 2.0 if self.antipodal else 1.0
-        return point.n * (10.0 * neurons * point.d + 1000.0 / self.batch_size)
+        """Ten operations on d numbers an example, and the calls of a step, as much as 1,000.
+
+        Choosing between antipodal neurons draws half of the examples again: ten more on each.
+        """
+        neurons, choice = (2.0, 5.0) if self.antipodal else (1.0, 0.0)
+        walk = 10.0 * neurons * point.d + 1000.0 / self.batch_size
+        return point.n * (walk + choice * point.d)
 
     def memory_bytes(self, point: Point) -> float:
         """Three copies of the examples drawn at once."""

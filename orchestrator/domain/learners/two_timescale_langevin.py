@@ -43,8 +43,8 @@ class TwoTimescaleLangevin(LoopedLearner):
 
     x is (n, d) real, y (n,) real or signs. A trial whose particles end infinite or nan diverges.
 
-    Defaults: form, eta and lambda_w are the source's, of 2,000 particles and 10,000 steps; the rest
-    was chosen by hand.
+    Defaults: form, eta, lambda, lambda_a and lambda_w are as reported for the source's experiment,
+    of 2,000 particles and 10,000 steps; the rest was chosen by hand.
 
     Source: Takakura & Suzuki (2024), "Mean-field analysis on two-layer neural networks from a
     kernel perspective", arXiv:2403.14917.

@@ -15,9 +15,10 @@ from orchestrator.domain.target import Estimand, Examples, Target
 class IndexProduct(Target):
     """y = product of x_i over i in S, plus noise, with |S| = k and x ~ N(0, I_d).
 
-    **k counts the factors.** A multi-index polynomial of degree k that no coordinate, and no k - 1
-    of them, say anything about; without noise y has variance 1. It is the Gaussian sibling of
-    sparse parity, and for k = 2 the function of which mean-field networks are asked in the source.
+    **k counts the factors.** A multi-index polynomial of degree k whose mean given any k - 1
+    coordinates is 0, though its size depends on each (E[y^2 x_i^2] = 3 for i in S, without noise);
+    without noise y has variance 1. It is the Gaussian sibling of sparse parity, and for k = 2 the
+    function of which mean-field networks are asked in the source.
 
     `noise` is the standard deviation of what is added to y, `normal` or `uniform`: uniform on
     [-sigma, sigma] is noise: sigma / sqrt(3). Learners of a set of coordinates are judged by

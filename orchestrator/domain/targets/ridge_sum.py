@@ -18,7 +18,7 @@ class RidgeSum(Target):
 
     **k counts the directions**, M in the source. h_p = He_p / sqrt(p!) with p = `degree`, the
     information exponent of every term, so that without noise y has variance 1 (for orthonormal
-    directions; otherwise as k^2 (p-th powers of their overlaps) / k). The v_m are orthonormal and
+    directions; in general (1/k) sum_{m,l} <v_m, v_l>^p). The v_m are orthonormal and
     uniform (`orthonormal`, by Gram-Schmidt on normals) or independent and uniform on the unit
     sphere (`uniform`), whose overlaps are of order d^(-1/2). The noise is N(0, noise^2).
 
