@@ -143,8 +143,8 @@ def standing(sweep: str, place: Place | None = None) -> Standing:
 
 def _teachers(reader: Any, sweep: str, members: Sequence[Member]) -> dict[str, Teacher]:
     """From whom those members learn, by key."""
-    pupils = (one.trial.teacher for one in members if one.trial.cell.teacher is not None)
-    found = {teacher.key: teacher for teacher in pupils if teacher is not None}
+    teachers = (one.trial.teacher for one in members if one.trial.cell.teacher is not None)
+    found = {teacher.key: teacher for teacher in teachers if teacher is not None}
     teachers: dict[str, Teacher] = reader.teachers(sweep, [*found.values()]) if found else {}
     return teachers
 

@@ -80,6 +80,7 @@ class SlotActor:
         """
         import ray
 
+        self._lessons.begin(references)
         wanted = {one for key, one in references.items() if not self._lessons.holds(key)}
         for reference in wanted:
             try:

@@ -94,7 +94,31 @@ def test_what_is_held_is_bounded_and_the_oldest_goes_first(folder):
     for key in (A, B):
         lessons.keep(key, LESSON)
     lessons.keep("c" * 32, LESSON)
-    assert [lessons.holds(key) for key in (A, B, "c" * 32)] == [False, True, True]
+    held = lambda: [lessons.holds(key) for key in (A, B, "c" * 32)]
+    assert held() == [True, True, True], "the pack at work may teach more"
+    lessons.begin([])
+    assert held() == [False, True, True]
+    lessons.need([B])
+    lessons.keep(A, LESSON)
+    lessons.of([B])
+    assert held() == [True, True, False]
+    lessons.need([A, B])
+    assert held() == [True, True, False], "and learn from more"
+
+
+def test_all_lessons_that_a_pack_lacks_are_named_at_once(folder):
+    lessons = Lessons(folder)
+    lessons.keep(A, LESSON)
+    with pytest.raises(LessonsMissing) as missing:
+        lessons.need([B, A, "c" * 32, B])
+    assert missing.value.keys == (B, "c" * 32)
+
+
+def test_a_lesson_that_is_too_large_is_refused_in_words_that_name_the_limit(folder, monkeypatch):
+    monkeypatch.setattr("orchestrator.domain.array_files.MOST_BYTES", 47)
+    with pytest.raises(ValueError, match="takes 48 bytes, and a lesson may take 67,108,864"):
+        Lessons(folder).keep(A, LESSON)
+    assert not list(folder.iterdir())
 
 
 def test_a_link_or_a_name_that_is_no_key_is_not_followed(folder, tmp_path):

@@ -127,10 +127,10 @@ class FrailTeacher(Frail):
         return Fit([Outcome.FITTED] * len(problem), {"error": lesson}, lesson={"number": lesson})
 
 
-class FrailPupil(Frail):
+class FrailStudent(Frail):
     """Frail, but that what it was taught decides whether it fails."""
 
-    kind: Literal["frail_pupil"] = "frail_pupil"
+    kind: Literal["frail_student"] = "frail_student"
     teacher_how: Literal["raise", "exit"] = "raise"
     teacher_one_in: int = 0
     teacher_seconds: float = 0.0

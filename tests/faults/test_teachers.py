@@ -27,7 +27,7 @@ ROUNDS = 4
 
 def a_life(folder: Path, seed: int = 0, **learner: object) -> Life:
     folder.mkdir(exist_ok=True)
-    return Life(folder, a_question(seed, kind="frail_pupil", **learner), rounds=ROUNDS)
+    return Life(folder, a_question(seed, kind="frail_student", **learner), rounds=ROUNDS)
 
 
 def ends_as_when_left_alone(life: Life, calm: Path) -> None:
@@ -98,11 +98,11 @@ def test_a_teacher_that_raises_makes_gaps_of_its_students_and_of_no_others(tmp_p
     found = history.results(life.ledger)
     gaps = {key: one for key, one in found.items() if len(one) == 1}
     assert set(gaps.values()) == {("raised an error",), ("teacher given up",)}
-    pupils = [key for key, one in gaps.items() if one == ("teacher given up",)]
+    students = [key for key, one in gaps.items() if one == ("teacher given up",)]
     begun = {key for what, key, _ in history.lines(life.log) if what == "begin"}
-    assert not begun & set(pupils)
+    assert not begun & set(students)
     charged = history.rows(life.ledger, "SELECT key FROM attempts WHERE charge > 0")
-    assert not {row["key"] for row in charged} & set(pupils)
+    assert not {row["key"] for row in charged} & set(students)
     ends_as_when_left_alone(life, tmp_path / "calm")
 
 
@@ -114,19 +114,19 @@ def test_random_kills_of_drivers_and_damage_to_lessons_lose_and_double_nothing(t
         time.sleep(dice.uniform(0.0, 0.1))
         driver.kill()
         if exit_of(driver) != KILLED:
-            life = replace(life, question=a_question(dice.randrange(99), kind="frail_pupil"))
+            life = replace(life, question=a_question(dice.randrange(99), kind="frail_student"))
         for path in life.lessons.glob("*/*.npz"):
             if dice.random() < 0.4:
                 harm(path, dice.choice(["deleted", "flipped", "cut"]))
     assert exit_of(begin(life)) == 0
     seeds = {row["seed"] for row in history.rows(life.ledger, "SELECT seed FROM trials")}
     for seed in seeds:
-        assert exit_of(begin(replace(life, question=a_question(seed, kind="frail_pupil")))) == 0
+        assert exit_of(begin(replace(life, question=a_question(seed, kind="frail_student")))) == 0
     history.check(life.ledger, life.log)
     calm = replace(life, folder=tmp_path / "calm")
     calm.folder.mkdir()
     for seed in seeds:
-        assert exit_of(begin(replace(calm, question=a_question(seed, kind="frail_pupil")))) == 0
+        assert exit_of(begin(replace(calm, question=a_question(seed, kind="frail_student")))) == 0
     assert history.results(life.ledger) == history.results(calm.ledger)
 
 
@@ -134,9 +134,9 @@ def test_explain_counts_teachers_and_how_often_they_were_trained(tmp_path):
     life = a_life(tmp_path / "a")
     live(life)
     reader = LedgerReader(f"sqlite:///{life.ledger}")
-    pupils = [member.trial for member in reader.members(life.spec.id)]
+    students = [member.trial for member in reader.members(life.spec.id)]
     teachers = reader.teachers(
-        life.spec.id, list({one.teacher.key: one.teacher for one in pupils}.values())
+        life.spec.id, list({one.teacher.key: one.teacher for one in students}.values())
     )
     reader.close()
     assert {(one.state, one.times) for one in teachers.values()} == {("done", 1)}

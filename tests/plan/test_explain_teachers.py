@@ -17,8 +17,8 @@ from orchestrator.plan.explain import (
 )
 from tests.builders import a_trial
 
-PUPIL = a_trial(SparseParity(), DistilledStudent(), d=30, n=4000, k=4)
-TEACHER = PUPIL.teacher
+STUDENT = a_trial(SparseParity(), DistilledStudent(), d=30, n=4000, k=4)
+TEACHER = STUDENT.teacher
 NAME = "0" * 32 + ".npz"
 
 
@@ -37,14 +37,14 @@ def a_teacher(state: str, times: int = 0) -> Story:
     ("state", "words"), [("running", "which is trained now"), ("waiting", "which waits")]
 )
 def test_a_student_waits_for_its_teacher_by_name(state, words):
-    story = Story(PUPIL, "waiting", teacher=a_teacher(state))
+    story = Story(STUDENT, "waiting", teacher=a_teacher(state))
     found = explain_trial(scene(), story)
     assert found["why"] == f"waiting: for its teacher {TEACHER.key[:8]}, {words}"
     assert found["teacher"]["trial"] == TEACHER.key
 
 
 def test_a_student_whose_teacher_has_taught_waits_for_a_slot():
-    story = Story(PUPIL, "waiting", teacher=a_teacher("done", 1))
+    story = Story(STUDENT, "waiting", teacher=a_teacher("done", 1))
     lines = list(trial_lines(explain_trial(scene(), story)))
     assert "  waiting: for a free slot" in lines
     assert any(line.startswith(f"  learns from {TEACHER.key}: done: ") for line in lines)
