@@ -2,7 +2,7 @@
 
 One file per trial that teaches, beside the checkpoints:
 
-    <folder>/<key>/<checksum>.npz
+    <folder>/<key>/<format>-<checksum>.npz
 
 A lesson follows from its key alone, as a result does, so it does not matter where it comes from:
 the memory of the process that trained it, a file (`array_files`), or another process that handed it
@@ -23,9 +23,10 @@ import torch
 from orchestrator.domain.array_files import (
     MOST_BYTES,
     Arrays,
-    checksum,
     home_of,
+    is_own,
     is_too_large,
+    name_of,
     packed,
     read_sound,
     size_of,
@@ -43,7 +44,8 @@ log = logging.getLogger(__name__)
 class Lessons:
     """Lessons of this process and of `folder`, if there is one and it can be seen from here.
 
-    A file whose checksum is another is removed, as if it had never been. What the pack now at work
+    A file whose checksum is another is removed, as if it had never been; one of another format
+    (`array_files`) is somebody else's, and passed over. What the pack now at work
     learns from or teaches stays in memory until the next begins, however much it is.
     """
 
@@ -85,7 +87,7 @@ class Lessons:
             )
         self._at_work.add(key)
         content = packed(lesson)
-        name = f"{checksum(key, content)}.npz"
+        name = name_of(key, content)
         self._hold(key, lesson)
         self._names[key] = name
         if self._folder is None or not self._folder.is_dir():
@@ -136,7 +138,7 @@ class Lessons:
             return self._held[key]
         for path in self._files(key):
             try:
-                lesson = unpacked(read_sound(path, key, path.stem))
+                lesson = unpacked(read_sound(path, key, path.name))
             except OSError as error:
                 log.warning("%s cannot be read: %s", path, error)
             except (ValueError, KeyError, zipfile.BadZipFile):
@@ -156,7 +158,7 @@ class Lessons:
             names = [] if home.is_symlink() else os.listdir(home)
         except OSError:
             return []
-        return [home / name for name in sorted(names) if name.endswith(".npz")]
+        return [home / name for name in sorted(names) if is_own(name)]
 
     def _hold(self, key: str, lesson: Arrays) -> None:
         self._held[key] = lesson

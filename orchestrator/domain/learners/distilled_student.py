@@ -133,7 +133,7 @@ class DistilledStudent(TwoLayerNetwork):
         """Which network of a course of so many is learnt from at a step (from 0) of n's."""
         steps = self.steps_at(n)
         if self.method == "curriculum":
-            return int(step >= round(self.first_share * steps))
+            return int(step >= self.first_share * steps)
         return min(lessons * step // steps, lessons - 1)
 
 
