@@ -10,6 +10,7 @@ from orchestrator.plan.explain import (
     Attempt,
     Scene,
     Story,
+    Whereabouts,
     explain_sweep,
     explain_trial,
     sweep_lines,
@@ -48,6 +49,13 @@ def test_a_student_whose_teacher_has_taught_waits_for_a_slot():
     lines = list(trial_lines(explain_trial(scene(), story)))
     assert "  waiting: for a free slot" in lines
     assert any(line.startswith(f"  learns from {TEACHER.key}: done: ") for line in lines)
+
+
+def test_a_student_waits_for_a_teacher_whose_lesson_is_made_again():
+    pack = Whereabouts("pack-7", (TEACHER.key,), "gpu-03/41")
+    now = Scene("a" * 16, "running", 100.0, "", packs=[pack], noted=99.0)
+    found = explain_trial(now, Story(STUDENT, "waiting", teacher=a_teacher("done", 1)))
+    assert found["why"] == f"waiting: for its teacher {TEACHER.key[:8]}, which is trained again now"
 
 
 def test_a_teacher_says_where_its_lesson_is_and_how_often_it_was_made():
