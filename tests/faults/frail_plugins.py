@@ -130,7 +130,7 @@ class FrailTeacher(Frail):
 class FrailStudent(Frail):
     """Frail, but that what it was taught decides whether it fails."""
 
-    kind: Literal["frail_student"] = "frail_student"
+    kind: Literal["frail_pupil"] = "frail_pupil"
     teacher_how: Literal["raise", "exit"] = "raise"
     teacher_one_in: int = 0
     teacher_seconds: float = 0.0

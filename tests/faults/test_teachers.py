@@ -27,7 +27,7 @@ ROUNDS = 4
 
 def a_life(folder: Path, seed: int = 0, **learner: object) -> Life:
     folder.mkdir(exist_ok=True)
-    return Life(folder, a_question(seed, kind="frail_student", **learner), rounds=ROUNDS)
+    return Life(folder, a_question(seed, kind="frail_pupil", **learner), rounds=ROUNDS)
 
 
 def ends_as_when_left_alone(life: Life, calm: Path) -> None:
@@ -114,19 +114,19 @@ def test_random_kills_of_drivers_and_damage_to_lessons_lose_and_double_nothing(t
         time.sleep(dice.uniform(0.0, 0.1))
         driver.kill()
         if exit_of(driver) != KILLED:
-            life = replace(life, question=a_question(dice.randrange(99), kind="frail_student"))
+            life = replace(life, question=a_question(dice.randrange(99), kind="frail_pupil"))
         for path in life.lessons.glob("*/*.npz"):
             if dice.random() < 0.4:
                 harm(path, dice.choice(["deleted", "flipped", "cut"]))
     assert exit_of(begin(life)) == 0
     seeds = {row["seed"] for row in history.rows(life.ledger, "SELECT seed FROM trials")}
     for seed in seeds:
-        assert exit_of(begin(replace(life, question=a_question(seed, kind="frail_student")))) == 0
+        assert exit_of(begin(replace(life, question=a_question(seed, kind="frail_pupil")))) == 0
     history.check(life.ledger, life.log)
     calm = replace(life, folder=tmp_path / "calm")
     calm.folder.mkdir()
     for seed in seeds:
-        assert exit_of(begin(replace(calm, question=a_question(seed, kind="frail_student")))) == 0
+        assert exit_of(begin(replace(calm, question=a_question(seed, kind="frail_pupil")))) == 0
     assert history.results(life.ledger) == history.results(calm.ledger)
 
 
