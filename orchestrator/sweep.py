@@ -27,6 +27,7 @@ from orchestrator.domain.trial import Result, Trial
 from orchestrator.errors import EveryTrialFailed, Interrupted
 from orchestrator.plan.asks import ArmTally, Ask
 from orchestrator.plan.board import Board
+from orchestrator.plan.classroom import TEACHER_GIVEN_UP
 from orchestrator.plan.expansion import Expansion
 from orchestrator.plan.facts import (
     Added,
@@ -268,11 +269,13 @@ class Sweep:
             self._tracker.charge(pack.attempts, command.reason, command.charge, command.where)
 
     def _notice_failure(self, reason: str) -> None:
+        self._last_reason = reason
+        if reason.startswith(TEACHER_GIVEN_UP):  # which was noticed itself
+            return
         kind = reason.split(":")[0]  # the rest names a process or a place
         self._reasons[kind] += 1
         if not self._rounds.answered and self._reasons[kind] >= ALIKE:
             raise _failed(self._reasons[kind], reason)
-        self._last_reason = reason
 
     # limits and progress
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from orchestrator.domain.array_files import Arrays
 from orchestrator.domain.learner import Outcome
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.point import Point
 from orchestrator.domain.trial import Result
@@ -277,7 +279,8 @@ def distilled(memory: Memory, executor: object, name: str = "distil", **more: ob
     )
     tracker = MemoryTracker(memory)
     tracker.open(a_record(spec))
-    return Sweep(spec, tracker=tracker, executor=executor, proposer=Twice(), **more)
+    more = {"proposer": Twice(), **more}
+    return Sweep(spec, tracker=tracker, executor=executor, **more)
 
 
 def test_teachers_are_trained_first_and_once_and_are_in_no_tally_unless_they_are_asked_for():
@@ -307,6 +310,66 @@ def test_a_later_sweep_finds_the_teachers_by_key_and_trains_again_those_whose_le
     assert attempts == ["committed"] * 4, "nothing of it was committed a second time"
     reasons = [one.reason for past in memory.attempts.values() for one in past if not one.charge]
     assert any(reason.startswith("teacher missing") for reason in reasons)
+
+
+def test_lessons_that_together_are_more_than_memory_takes_are_there_for_one_pack():
+    """Without a folder, and with room for less than one lesson between packs."""
+    calm, tight = Memory(), Memory()
+    distilled(calm, InlineExecutor()).answer()
+    distilled(tight, InlineExecutor(None, Lessons(None, held_bytes=100))).answer()
+    assert results(tight) == results(calm)
+
+
+def test_students_whose_lessons_are_never_there_become_gaps_and_the_sweep_ends():
+    class Forgetful(Lessons):
+        def keep(self, key: str, lesson: Arrays) -> None:
+            pass
+
+    memory = Memory()
+    distilled(memory, InlineExecutor(None, Forgetful())).answer()
+    (sweep,) = memory.sweeps.values()
+    assert all(memory.trials[key].teacher is not None for key in sweep.gaps)
+    assert len(sweep.gaps) == 2 * 4
+    reasons = {one.reasons[0].split(":")[0] for one in sweep.gaps.values()}
+    assert reasons == {"lesson cannot be kept"}
+
+
+def test_a_teacher_with_a_lesson_that_is_too_large_becomes_a_gap_that_names_the_limit(monkeypatch):
+    monkeypatch.setattr("orchestrator.domain.array_files.MOST_BYTES", 1000)
+    memory = Memory()
+    with pytest.raises(EveryTrialFailed):
+        distilled(memory, InlineExecutor()).answer()
+    reasons = [one.reasons[-1] for sweep in memory.sweeps.values() for one in sweep.gaps.values()]
+    assert reasons
+    assert all("and a lesson may take" in reason for reason in reasons)
+
+
+def test_one_teacher_that_cannot_be_trained_does_not_end_the_sweep_for_the_others():
+    """It has more students than trials that fail alike may be, and its gaps come first."""
+
+    class Students:
+        def propose(self, number, tallies, pending):
+            if number:
+                return []
+            return [Ask(0, Point(d=8, n=n, k=2), 4) for n in (32, 48, 64, 80, 96, 112)]
+
+        def stopped_by(self, tallies):
+            return None
+
+    class OneBad(InlineExecutor):
+        def start(self, pack: Pack) -> None:
+            bad = [one for one in pack.trials if one.cell.learner.teaches and one.repeat == 1]
+            if bad:
+                self._facts.append(Lost(pack.id, Reason.RAISED, "ValueError: no"))
+            else:
+                super().start(pack)
+
+    memory = Memory()
+    distilled(memory, OneBad(), proposer=Students()).answer()
+    (sweep,) = memory.sweeps.values()
+    assert {memory.trials[key].repeat for key in sweep.gaps} == {1}
+    assert sum(one.trial.teacher is not None for one in memory.settled.values()) == 3 * 6
+    assert len(sweep.gaps) == 1 + 6
 
 
 def test_students_of_a_teacher_that_cannot_be_trained_become_gaps_with_its_reason():

@@ -143,8 +143,8 @@ def standing(sweep: str, place: Place | None = None) -> Standing:
 
 def _teachers(reader: Any, sweep: str, members: Sequence[Member]) -> dict[str, Teacher]:
     """From whom those members learn, by key."""
-    pupils = (one.trial.teacher for one in members if one.trial.cell.teacher is not None)
-    found = {teacher.key: teacher for teacher in pupils if teacher is not None}
+    whom = (one.trial.teacher for one in members if one.trial.cell.teacher is not None)
+    found = {teacher.key: teacher for teacher in whom if teacher is not None}
     teachers: dict[str, Teacher] = reader.teachers(sweep, [*found.values()]) if found else {}
     return teachers
 
@@ -264,6 +264,8 @@ def _cells(
 
 def _stories(reader: Any, sweep: str, members: Sequence[Member]) -> list[Story]:
     teachers = _teachers(reader, sweep, members)
+    own = [member.trial for member in members if member.trial.cell.learner.teaches]
+    lessons: dict[str, Teacher] = reader.teachers(sweep, own) if own else {}
     histories = reader.attempts([*(member.trial.key for member in members), *teachers])
     taught = {key: replace(_taught(one), history=histories[key]) for key, one in teachers.items()}
     return [
@@ -273,10 +275,15 @@ def _stories(reader: Any, sweep: str, members: Sequence[Member]) -> list[Story]:
             histories[member.trial.key],
             member.settled.result if member.settled else None,
             member.settled.reasons if member.settled else (),
+            *_lesson_of(lessons.get(member.trial.key)),
             teacher=taught.get(member.trial.teacher.key) if member.trial.teacher else None,
         )
         for member in members
     ]
+
+
+def _lesson_of(teacher: Teacher | None) -> tuple[str, int]:
+    return ("", 0) if teacher is None else (teacher.lesson, teacher.times)
 
 
 def attempts(record: SweepRecord, key: str, place: Place | None = None) -> list[Attempt]:

@@ -147,6 +147,9 @@ def outline(plan: Outline) -> Iterator[RenderableType]:
         if arm.chosen:
             yield Text(_chosen(arm))
     most = "" if plan.is_exact else "at most "
+    if plan.teachers:
+        seconds = f"about {plan.teachers.seconds:,.0f} s on one slot"
+        yield Text(f"teachers: {most}{plan.teachers.trials:,}, trained first, {seconds}")
     trials = f"{most}{plan.trials:,} trials" if plan.trials is not None else "trials without limit"
     seconds = f", {most}about {plan.seconds:,.0f} s" if plan.seconds is not None else ""
     yield Text(f"{trials}{seconds} on {plan.slots} slots; nothing was trained")

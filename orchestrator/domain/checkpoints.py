@@ -2,13 +2,13 @@
 
 One file per trial, because a pack that was lost may come back split or mixed with others:
 
-    <folder>/<key>/<at>-<checksum>.npz
+    <folder>/<key>/<at>-<format>-<checksum>.npz
 
 A file is there whole or not at all, and the checksum in its name tells a damaged one
-(`array_files`), which is removed as if it had never been. Two workers that
-train one key (the older cut off) write states of the same path, and either will do. A checkpoint
-changes how long a trial takes and never what comes of it. What cannot be saved, because the disk is
-full or the folder is not to be seen from this machine, is simply trained again.
+(`array_files`), which is removed as if it had never been; one of another format is passed over. Two
+workers that train one key (the older cut off) write states of the same path, and either will do. A
+checkpoint changes how long a trial takes and never what comes of it. What cannot be saved, because
+the disk is full or the folder is not to be seen from this machine, is simply trained again.
 """
 
 import logging
@@ -27,10 +27,11 @@ import torch
 
 from orchestrator.domain.array_files import (
     Arrays,
-    checksum,
     home_of,
     is_key,
+    is_own,
     is_too_large,
+    name_of,
     packed,
     read_sound,
     unpacked,
@@ -43,7 +44,7 @@ EVERY_S = 20.0
 SHARE = 0.02
 """The share of a pack's time that saving may take; slow disks are written to less often."""
 
-_NAME = re.compile(r"(\d{10})-([0-9a-f]{32})\.npz")
+_NAME = re.compile(r"(\d{10})-(.*)")
 _SECONDS = "seconds spent"
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Checkpoints:
         if not self.folder.is_dir() or is_too_large(saved.state):
             return
         content = packed({**saved.state, _SECONDS: np.asarray(saved.seconds)})
-        path = self._home(key) / f"{saved.at:010d}-{checksum(key, content)}.npz"
+        path = self._home(key) / f"{saved.at:010d}-{name_of(key, content)}"
         older = [one for one in self._files(key) if one != path]
         write_whole(path, content)
         for one in older:
@@ -148,7 +149,7 @@ class Checkpoints:
             names = [] if home.is_symlink() else os.listdir(home)
         except OSError:
             return []
-        return [home / name for name in sorted(names, reverse=True) if _NAME.fullmatch(name)]
+        return [home / name for name in sorted(names, reverse=True) if _is_ours(name)]
 
 
 class PackCheckpointer(Checkpointer):
@@ -201,11 +202,15 @@ class PackCheckpointer(Checkpointer):
         self._due = now + max(self._checkpoints.every_s, (now - started) / SHARE)
 
 
+def _is_ours(name: str) -> bool:
+    found = _NAME.fullmatch(name)
+    return found is not None and is_own(found[2])
+
+
 def _read(path: Path, key: str) -> SavedTrial:
     """Raises `ValueError`, `KeyError`, `BadZipFile` or `OSError` for what is not a sound one."""
     found = _NAME.fullmatch(path.name)
-    if found is None:
-        raise ValueError(f"{path.name} is no checkpoint's name")
+    assert found is not None  # `_is_ours` said so
     state = unpacked(read_sound(path, key, found[2]))
     seconds = float(state.pop(_SECONDS))
     return SavedTrial(int(found[1]), state, seconds)

@@ -2,7 +2,7 @@
 
 One file per trial that teaches, beside the checkpoints:
 
-    <folder>/<key>/<checksum>.npz
+    <folder>/<key>/<format>-<checksum>.npz
 
 A lesson follows from its key alone, as a result does, so it does not matter where it comes from:
 the memory of the process that trained it, a file (`array_files`), or another process that handed it
@@ -21,10 +21,12 @@ import numpy as np
 import torch
 
 from orchestrator.domain.array_files import (
+    MOST_BYTES,
     Arrays,
-    checksum,
     home_of,
+    is_own,
     is_too_large,
+    name_of,
     packed,
     read_sound,
     size_of,
@@ -34,7 +36,7 @@ from orchestrator.domain.array_files import (
 from orchestrator.errors import LessonsMissing
 
 HELD_BYTES = 1 << 28
-"""Lessons held in memory at most; those used longest ago go first. Chosen by hand."""
+"""Lessons held in memory between packs at most; those used longest ago go first. By hand."""
 
 log = logging.getLogger(__name__)
 
@@ -42,26 +44,53 @@ log = logging.getLogger(__name__)
 class Lessons:
     """Lessons of this process and of `folder`, if there is one and it can be seen from here.
 
-    A file whose checksum is another is removed, as if it had never been.
+    A file whose checksum is another is removed, as if it had never been; one of another format
+    (`array_files`) is somebody else's, and passed over. What the pack now at work
+    learns from or teaches stays in memory until the next begins, however much it is.
     """
 
     def __init__(self, folder: Path | None = None, held_bytes: int = HELD_BYTES) -> None:
         self._folder, self._held_bytes = folder, held_bytes
         self._held: OrderedDict[str, Arrays] = OrderedDict()
         self._names: dict[str, str] = {}
+        self._at_work: set[str] = set()
 
     def make(self) -> None:
         """Make the folder, for this user alone. Raises `OSError`."""
         if self._folder is not None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def begin(self, keys: Iterable[str]) -> None:
+        """A pack that learns from those begins: they stay, and the pack before may go."""
+        self._at_work = set(keys)
+        self._let_go()
+
+    def need(self, keys: Iterable[str]) -> None:
+        """`begin`, and have those lessons in memory. Raises `LessonsMissing` with all that are not
+        to be had here.
+        """
+        wanted = dict.fromkeys(keys)
+        self.begin(wanted)
+        missing = tuple(key for key in wanted if self._found(key) is None)
+        if missing:
+            raise LessonsMissing(missing)
+
     def keep(self, key: str, lesson: Arrays) -> None:
-        """Hold a lesson and write it. A disk that refuses is complained of and no more."""
+        """Hold a lesson and write it. A disk that refuses is complained of and no more.
+
+        Raises `ValueError` for one that is too large for a file, or to be handed over.
+        """
+        if is_too_large(lesson):
+            raise ValueError(
+                f"what the trial teaches takes {size_of(lesson):,} bytes, "
+                f"and a lesson may take {MOST_BYTES:,}"
+            )
+        self._at_work.add(key)
         content = packed(lesson)
-        name = f"{checksum(key, content)}.npz"
+        name = name_of(key, content)
         self._hold(key, lesson)
         self._names[key] = name
-        if self._folder is None or not self._folder.is_dir() or is_too_large(lesson):
+        if self._folder is None or not self._folder.is_dir():
             return
         try:
             write_whole(home_of(self._folder, key) / name, content)
@@ -109,7 +138,7 @@ class Lessons:
             return self._held[key]
         for path in self._files(key):
             try:
-                lesson = unpacked(read_sound(path, key, path.stem))
+                lesson = unpacked(read_sound(path, key, path.name))
             except OSError as error:
                 log.warning("%s cannot be read: %s", path, error)
             except (ValueError, KeyError, zipfile.BadZipFile):
@@ -129,10 +158,17 @@ class Lessons:
             names = [] if home.is_symlink() else os.listdir(home)
         except OSError:
             return []
-        return [home / name for name in sorted(names) if name.endswith(".npz")]
+        return [home / name for name in sorted(names) if is_own(name)]
 
     def _hold(self, key: str, lesson: Arrays) -> None:
         self._held[key] = lesson
         self._held.move_to_end(key)
-        while len(self._held) > 1 and sum(map(size_of, self._held.values())) > self._held_bytes:
-            self._held.popitem(last=False)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of what the pack at work has nothing to do with, until the rest fits."""
+        size = sum(map(size_of, self._held.values()))
+        for key in [key for key in self._held if key not in self._at_work]:
+            if size <= self._held_bytes:
+                return
+            size -= size_of(self._held.pop(key))

@@ -1,25 +1,6 @@
-"""Matrices of low rank: drawn at random, and taken to pieces, one trial at a time."""
+"""Matrices of low rank: put together, and taken to pieces, one trial at a time."""
 
 import torch
-
-from orchestrator.domain.streams import Streams
-
-
-def orthonormal(d: int, k: int, streams: Streams) -> torch.Tensor:
-    """Orthonormal columns in R^d, k of them, uniform, for each trial: (B, d, k), k <= d.
-
-    Q of the QR factorisation of normals, with the signs that make the diagonal of R positive:
-    Mezzadri (2007), "How to generate random matrices from the classical compact groups", Notices of
-    the AMS 54(5). Drawn column by column: the first columns do not depend on k.
-    """
-    drawn = streams.normals(k, d)
-    return torch.stack([_orthonormalised(one.T.contiguous()) for one in drawn])
-
-
-def _orthonormalised(matrix: torch.Tensor) -> torch.Tensor:
-    Q, R = torch.linalg.qr(matrix)
-    columns: torch.Tensor = Q * R.diagonal().sign()
-    return columns
 
 
 def with_spectrum(left: torch.Tensor, values: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

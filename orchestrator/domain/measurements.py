@@ -56,26 +56,29 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Measurements:
-    """|A v - y|^2 is the mean squared misfit of the matrix with coordinates v, up to a constant.
+    """|A v - y|^2 + rest is the mean squared misfit of the matrix with coordinates v.
 
     A is (rows, count) and y (rows,), the examples over sqrt(n); of more than `count` examples the
-    triangular factor of A is kept, which has `count` rows and the same misfit but for the
-    constant that no matrix can change.
+    triangular factor of A is kept, which has `count` rows and the same misfit but for `rest`, which
+    no matrix can change: |y - Q Q^T y|^2 / n, Q its orthonormal columns.
     """
 
     A: torch.Tensor
     y: torch.Tensor
     coordinates: Coordinates
+    rest: float = 0.0
 
     @classmethod
     def of(cls, examples: Examples, coordinates: Coordinates) -> "Measurements":
         """Of x (n, d * d) and y (n,)."""
         d, n = coordinates.d, len(examples.y)
-        A, y = coordinates.vectors(examples.x.view(n, d, d)), examples.y
+        A, y, rest = coordinates.vectors(examples.x.view(n, d, d)), examples.y, 0.0
         if n > coordinates.count:
             Q, A = torch.linalg.qr(A)
             y = Q.T @ y
-        return cls(A / math.sqrt(n), y / math.sqrt(n), coordinates)
+            beyond = examples.y - Q @ y  # not |y|^2 - |Q^T y|^2, which would be rounding at noise 0
+            rest = float(torch.dot(beyond, beyond)) / n
+        return cls(A / math.sqrt(n), y / math.sqrt(n), coordinates, rest)
 
     @cached_property
     def _transposed(self) -> torch.Tensor:

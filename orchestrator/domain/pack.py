@@ -38,13 +38,14 @@ def run_pack(
     equally far, and save where they stand now and then. Whoever settles a trial forgets them.
 
     What trials with a teacher learn from comes from `lessons`, which raises `LessonsMissing` where
-    it has it not; without any, their teachers are trained here and now. What trials teach is kept
-    there.
+    it has it not, before anything is trained; without any, their teachers are trained here and now.
+    What trials teach is kept there.
 
     Whatever a plug-in raises passes through: a learner that fails says so in its outcomes.
     """
     if lessons is None:
         lessons = _taught_here(trials, device, checkpoints)
+    lessons.need(teacher.key for teacher in _teachers(trials))
     groups: dict[object, list[int]] = defaultdict(list)
     saved = [_saved(trial, checkpoints) for trial in trials]
     for index, (trial, stand) in enumerate(zip(trials, saved, strict=True)):
@@ -59,11 +60,15 @@ def run_pack(
 
 def _taught_here(trials: Sequence[Trial], device: str, checkpoints: Checkpoints | None) -> Lessons:
     lessons = Lessons(held_bytes=sys.maxsize)
-    found = (trial.teacher for trial in trials if trial.cell.teacher is not None)
-    teachers = {teacher.key: teacher for teacher in found if teacher is not None}
+    teachers = {teacher.key: teacher for teacher in _teachers(trials)}
     if teachers:
         run_pack([*teachers.values()], device, checkpoints, lessons)
     return lessons
+
+
+def _teachers(trials: Sequence[Trial]) -> list[Trial]:
+    found = (trial.teacher for trial in trials if trial.cell.teacher is not None)
+    return [teacher for teacher in found if teacher is not None]
 
 
 def _company(trial: Trial) -> object:
@@ -118,7 +123,8 @@ def _fit_together(
         measures = judge(problem, fit, cell.learner)
     if fit.lesson:
         for row, (trial, _) in enumerate(group):
-            lessons.keep(trial.key, {name: one[row].numpy() for name, one in fit.lesson.items()})
+            own = {name: one[row].clone().numpy() for name, one in fit.lesson.items()}
+            lessons.keep(trial.key, own)
     share_s = (time.perf_counter() - started) / len(group)
     return [
         _result(trial, row, fit, measures, share_s + (saved.seconds if saved else 0.0))

@@ -11,6 +11,7 @@ from orchestrator.domain.learner import Learner, Outcome
 from orchestrator.domain.plugin import canonical_json
 from orchestrator.domain.point import Point
 from orchestrator.domain.target import Target
+from orchestrator.errors import PluginError
 
 KEY_FORMAT = 1
 """Part of every key; raised only if the meaning of all results changes at once."""
@@ -43,9 +44,28 @@ class Cell:
 
     @cached_property
     def teacher(self) -> "Cell | None":
-        """The cell of its trials' teachers; None where the learner has none."""
+        """The cell of its trials' teachers; None where the learner has none.
+
+        Raises `PluginError` for a teacher that does not teach, that learns from another itself, or
+        that stands at another d or k.
+        """
         found = self.learner.teacher(self.point)
-        return None if found is None else Cell(self.target, *found)
+        if found is None:
+            return None
+        fault = _fault_of_teacher(*found, self.point)
+        if fault:
+            raise PluginError(f"{found[0].label} cannot teach {self.learner.label}: {fault}")
+        return Cell(self.target, *found)
+
+
+def _fault_of_teacher(teacher: Learner, point: Point, student: Point) -> str | None:
+    if not teacher.teaches:
+        return "it keeps no lesson"
+    if teacher.teacher(point) is not None:
+        return "it has a teacher of its own"
+    if (point.d, point.k) != (student.d, student.k):
+        return f"d={point.d}, k={point.k} are not the student's d={student.d}, k={student.k}"
+    return None
 
 
 @dataclass(frozen=True)

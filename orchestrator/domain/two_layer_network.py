@@ -1,5 +1,6 @@
 """Learners that train a two-layer network by minibatches, all layers at once: what they share."""
 
+import bisect
 import math
 from collections.abc import Hashable, Sequence
 from typing import ClassVar, Literal, Self
@@ -143,9 +144,10 @@ class _Training:
         self._taken = [0] * len(problem)
         self._outcomes = [Outcome.FITTED] * len(problem)
         self._train_loss = Trace(len(problem), learner.logged())
-        kept = [learner.kept_steps(n) for n in problem.n.tolist()]
-        self._kept_at = _by_step(kept)
-        self._kept = self._net.rows()[:, None].repeat(1, len(kept[0]), 1) if kept[0] else None
+        self._kept_steps = [learner.kept_steps(n) for n in problem.n.tolist()]
+        self._kept_at = _by_step(self._kept_steps)
+        stages = len(self._kept_steps[0])
+        self._kept = self._net.rows()[:, None].repeat(1, stages, 1) if stages else None
 
     def fit(self) -> Fit:
         trials, number = self._begin()
@@ -244,8 +246,15 @@ class _Training:
         assert self._kept is not None
         networks = self._net.rows()
         for trial, place in self._kept_at[step]:
-            if trial in trials:  # it may have been stopped before
+            if trial in trials and not self._taken[trial]:  # it may have been stopped before
                 self._kept[trial, place] = networks[trials.index(trial)]
+
+    def _keep_last(self, step: int, done: list[int], networks: torch.Tensor) -> None:
+        """Trials are done after that step: what they would have kept later is as they end."""
+        assert self._kept is not None
+        for trial, network in zip(done, networks, strict=True):
+            later = bisect.bisect_right(self._kept_steps[trial], step)
+            self._kept[trial, later:] = network
 
     def _note_loss(
         self,
@@ -281,6 +290,8 @@ class _Training:
             if not self._taken[trial] and (ending[place] or (at_check and good[place]))
         ]
         self._final.put([trials[place] for place in done], self._net, done)
+        if done and self._kept is not None:
+            self._keep_last(step, [trials[place] for place in done], self._net.rows()[done])
         for place in done:
             self._taken[trials[place]] = step
             if learner.stop_at is not None and not good[place]:

@@ -6,6 +6,7 @@ worker that was cut off blocked for more than 500 s.
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,12 +32,13 @@ _ABANDON_S = 1.0  # for a dropped pack to be passed over before its slot is ende
 class Handed:
     """A pack handed to a slot. `since` is when it came to the head of the slot's queue.
 
-    `taught` refers to what its trials teach, where they do.
+    `taught` refers to what its trials teach, where they do; `given` to what others taught them.
     """
 
     pack: Pack
     reply: Any
     taught: Any = None
+    given: Mapping[str, Any] = field(default_factory=dict)
     since: float | None = None
     stopped: bool = False
     asked_at: float = 0.0
@@ -92,9 +94,10 @@ class Slot:
             reply, taught = self.actor.teach.remote(request)
             self.queue.append(Handed(pack, reply, taught))
             return
+        given = self._lessons_for(pack) if cell.teacher is not None else {}
         if cell.teacher is not None:
-            request["lessons"] = self._lessons_for(pack)
-        self.queue.append(Handed(pack, self.actor.train.remote(request)))
+            request["lessons"] = given
+        self.queue.append(Handed(pack, self.actor.train.remote(request), given=given))
 
     def _lessons_for(self, pack: Pack) -> dict[str, Any]:
         """References, not resolved by Ray on the way: one that is lost must not fail the pack."""
@@ -190,12 +193,20 @@ class Slot:
             if handed.stopped:
                 continue
             if receipt:
-                for key in receipt.get("lessons", ()):
-                    self.lessons[key] = handed.taught
+                self._note_lessons(handed, receipt)
                 facts.append(fact_of(handed.pack, receipt))
             else:  # left out here, as asked before it was handed over again
                 self.returned.append(handed.pack)
         return facts
+
+    def _note_lessons(self, handed: Handed, receipt: Receipt) -> None:
+        """The newest last; without those that came to nothing, unless they were made anew since."""
+        for key in receipt.get("missing", ()):
+            if key in handed.given and self.lessons.get(key) is handed.given[key]:
+                del self.lessons[key]
+        for key in receipt.get("lessons", ()):
+            self.lessons.pop(key, None)
+            self.lessons[key] = handed.taught
 
     def _receipt_of(self, handed: Handed) -> Receipt | None:
         now = time.monotonic()

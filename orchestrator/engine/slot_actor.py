@@ -16,7 +16,8 @@ from orchestrator.domain.plugin import load_entry_points, load_source
 from orchestrator.engine.receipt import Receipt, place, work_off
 from orchestrator.failpoints import at
 
-_FETCH_S = 10.0  # for a lesson from another process; a lost one is looked for elsewhere after that
+_FETCH_S = 10.0  # for lessons from other processes; lost ones are looked for elsewhere after that
+_READY_S = 1.0  # for one of them that `ray.wait` has called ready, hence is on this machine
 _FUSE_S = 1.0  # past the deadline; the driver, which looks twice a second, comes first
 _RECEIPTS_KEPT = 4  # a slot is never asked for more than the packs that it was handed: two
 
@@ -80,10 +81,16 @@ class SlotActor:
         """
         import ray
 
+        self._lessons.begin(references)
         wanted = {one for key, one in references.items() if not self._lessons.holds(key)}
-        for reference in wanted:
+        if not wanted:
+            return
+        here, late = ray.wait([*wanted], num_returns=len(wanted), timeout=_FETCH_S)
+        if late:
+            log.warning("%d lessons did not arrive within %g s", len(late), _FETCH_S)
+        for reference in here:
             try:
-                self._lessons.take_over(ray.get(reference, timeout=_FETCH_S))
+                self._lessons.take_over(ray.get(reference, timeout=_READY_S))
             except (ray.exceptions.RayError, ValueError, KeyError, OSError) as error:
                 log.warning("a lesson was lost on its way here: %s", error)
 

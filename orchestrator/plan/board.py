@@ -10,6 +10,7 @@ nothing and knows no executor, so it is tested as a table of facts and commands.
 | the same with the trial alone | 1 |
 | three charges (two for memory, one for an error raised) | the trial becomes a gap |
 | a teacher's lesson is not there, or not whole | 0: it is taught again first |
+| the same three times over and no student done | 0: its students become gaps |
 | a teacher becomes a gap | 0: so do those that would learn from it |
 
 A trial with a teacher waits until that has taught; see `plan.classroom`.
@@ -28,7 +29,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.trial import Trial
-from orchestrator.plan.classroom import Classroom, words_of_gap
+from orchestrator.plan.classroom import Classroom
 from orchestrator.plan.cost import CostModel
 from orchestrator.plan.facts import (
     Added,
@@ -143,25 +144,24 @@ class Board:
 
     def _give_up(self, key: str, reasons: tuple[str, ...]) -> list[Command]:
         """A trial becomes a gap, and with it those that would have learnt from it."""
-        pupils = self._classroom.give_up(key, reasons)
-        return [
-            GiveUp(key, reasons),
-            *(GiveUp(one.key, words_of_gap(key, reasons)) for one in pupils),
-        ]
+        return [GiveUp(key, reasons), *self._classroom.give_up(key, reasons)]
 
     def _finish(self, fact: Finished) -> None:
         pack = self._running.pop(fact.pack_id, None)
         if pack is not None:
             self.cost.learn(pack.trials, fact.seconds)
             self._release(pack.trials)
+            if pack.trials[0].cell.teacher is not None:
+                for student in pack.trials:
+                    self._classroom.learnt(student)
 
     def _release(self, trials: Sequence[Trial]) -> None:
         """These of one arm have results: who waited for one of them as a teacher goes on."""
         if not (trials and trials[0].cell.learner.teaches):
             return
         for trial in trials:
-            for pupil in self._classroom.taught(trial.key):
-                self._waiting.setdefault(_arm(pupil), Waiting()).add(pupil)
+            for student in self._classroom.taught(trial.key):
+                self._waiting.setdefault(_arm(student), Waiting()).add(student)
 
     def _shrink(self, fact: Found) -> None:
         pack = self._running.get(fact.pack_id)

@@ -273,12 +273,16 @@ def _waiting(scene: Scene, story: Story) -> str:
     if own:
         charged = _count(charges, "charge") if charges else "no charge"
         after = f"lost {_count(len(own), 'time')}, {charged}; "
-    if story.teacher is not None and story.teacher.state != "done":
-        state = {"running": "is trained now", "waiting": "waits"}.get(
-            story.teacher.state, "is gone"
-        )
-        return f"{after}for its teacher {story.teacher.trial.key[:8]}, which {state}"
+    if story.teacher is not None and (doing := _teaching(scene, story.teacher)):
+        return f"{after}for its teacher {story.teacher.trial.key[:8]}, which {doing}"
     return after + _waiting_for(scene)
+
+
+def _teaching(scene: Scene, teacher: Story) -> str:
+    """What a teacher does for whom others have to wait; nothing where it has taught."""
+    if teacher.state == "done":
+        return "is trained again now" if scene.pack_of(teacher.trial.key) else ""
+    return {"running": "is trained now", "waiting": "waits"}.get(teacher.state, "is gone")
 
 
 def _waiting_for(scene: Scene) -> str:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from orchestrator.domain.point import Point
+from orchestrator.domain.trial import Cell
 from orchestrator.plan.cost import FIRST_GUESS_S
 from orchestrator.plan.expansion import tuned
 from orchestrator.plan.reuse import Reusable
@@ -33,12 +34,21 @@ class ArmOutline:
 
 
 @dataclass(frozen=True)
+class TeachersOutline:
+    """Trials that those of the arms learn from: at most how many, and their seconds on one slot."""
+
+    trials: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Outline:
     """A whole experiment. `trials` is exact for a grid, else the most the limits allow, or None.
 
     `reusable` of a grid's trials are stored and need no training. Of other searches it is how many
     stored trials they may come upon; those are no part of `max_trials` in a threshold search.
-    None where the store could not be asked. `seconds` are those of training what is not stored.
+    None where the store could not be asked. `seconds` are those of training what is not stored, and
+    all `teachers`, of which some may be: None where nobody has one, or repeats are without limit.
     `round_that_fills` is the `search.round` that would keep every slot busy, None when it does.
     """
 
@@ -51,6 +61,7 @@ class Outline:
     seconds: float | None
     slots: int
     round_that_fills: int | None
+    teachers: TeachersOutline | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; format 1."""
@@ -68,6 +79,8 @@ def outline(
     stored = None if reusable is None else _stored(spec, reusable)
     trained = trials if trials is None or not is_grid else trials - (stored or 0)
     mean_s = math.fsum(arm.seconds for arm in arms) / len(arms)
+    teachers = _teachers(spec, trials)
+    teachers_s = teachers.seconds if teachers else 0.0
     enough = 8 * slots  # two rounds of at least four trials for each slot
     return Outline(
         name=spec.name,
@@ -76,10 +89,28 @@ def outline(
         trials=trials,
         is_exact=is_grid,
         reusable=stored,
-        seconds=trained * mean_s / slots if trained is not None else None,
+        seconds=(trained * mean_s + teachers_s) / slots if trained is not None else None,
         slots=slots,
         round_that_fills=enough if not is_grid and spec.search.round < enough else None,
+        teachers=teachers,
     )
+
+
+def _teachers(spec: ExperimentSpec, trials: int | None) -> TeachersOutline | None:
+    """One per repeat and per cell of a teacher, which several arms and all n may share."""
+    cells: dict[str, Cell] = {}
+    for arm in spec.arms:
+        settings = [tuned(arm.target, arm.learner, one) for one in spec.candidates(arm)]
+        for asked in spec.asked(arm):
+            point = Point(d=asked.d, n=asked.low, k=asked.k)
+            found = (Cell(target, learner, point).teacher for target, learner in settings)
+            cells.update({cell.key: cell for cell in found if cell is not None})
+    if not cells or trials is None:
+        return None
+    is_grid = spec.search.kind == "grid"
+    count = len(cells) * spec.repeats if is_grid else trials  # each of them has one at most
+    mean_work = math.fsum(one.learner.work(one.point) for one in cells.values()) / len(cells)
+    return TeachersOutline(count, FIRST_GUESS_S * mean_work * count)
 
 
 def _arm(spec: ExperimentSpec, arm: Arm) -> ArmOutline:

@@ -4,7 +4,8 @@ What returns: keys, outcomes, measures, seconds, attempt numbers and times, bit 
 curves where the sweep had ended. What does not: rounds, attempts that gave no result, reasons of
 gaps, and whatever the mirror lagged. A sweep that is resumed asks for the same rounds again, since
 the note of what it could reuse returns too, and finds the trials settled, so it trains none of them
-twice.
+twice. Teachers that nobody asked for are not in MLflow: those that are still wanted are trained
+again.
 """
 
 import json

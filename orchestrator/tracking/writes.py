@@ -87,6 +87,20 @@ _END_ATTEMPT = Bulk(
 )
 
 
+_LESSON = postgresql.insert(lessons)  # which SQLite reads as well
+
+_KEEP_LESSON = Bulk(
+    _LESSON.on_conflict_do_update(
+        index_elements=[lessons.c.key],
+        set_={
+            "name": _LESSON.excluded.name,
+            "kept": _LESSON.excluded.kept,
+            "times": lessons.c.times + 1,
+        },
+    )
+)
+
+
 def add_new(connection: Connection, table: Table, new: Sequence[Mapping[str, Any]]) -> None:
     """Insert those rows whose primary key is not there yet."""
     # In order of their keys: two that insert the same rows must not wait for each other.
@@ -252,12 +266,10 @@ def keep_curves(connection: Connection, found: Mapping[str, Curves]) -> None:
 
 def keep_lessons(connection: Connection, found: Mapping[str, str], now: float) -> None:
     """Write the names of the files, by key, in which what trials taught is kept from now on."""
-    for key, name in found.items():
-        own = lessons.c.key == key
-        times = connection.execute(select(lessons.c.times).where(own)).scalar() or 0
-        connection.execute(delete(lessons).where(own))
-        row = {"key": key, "name": name, "kept": now, "times": times + 1}
-        connection.execute(insert(lessons).values(row))
+    _KEEP_LESSON.run(  # in order of their keys, as in `add_new`
+        connection,
+        [{"key": key, "name": found[key], "kept": now, "times": 1} for key in sorted(found)],
+    )
 
 
 def raise_attempts(connection: Connection, known: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ from orchestrator.domain.learner import Outcome
 from orchestrator.domain.pack import run_pack
 from orchestrator.engine import InlineExecutor, RayExecutor
 from orchestrator.plan.facts import Finished, Lost, Reason
-from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, pupils_and_teachers
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, students_and_teachers
 
 
 class ExecutorContract:
@@ -98,29 +98,29 @@ class ExecutorContract:
         assert fact.where
         assert fact.seconds >= 0.2
 
-    def test_pupils_learn_what_their_teachers_taught_bit_for_bit(self, executor):
-        pupils, teachers = pupils_and_teachers(count=5)
+    def test_students_learn_what_their_teachers_taught_bit_for_bit(self, executor):
+        students, teachers = students_and_teachers(count=5)
         executor.start(teachers)
         taught = fact_of(executor, teachers)
         assert taught.lessons.keys() == {trial.key for trial in teachers.trials}
-        executor.start(pupils)
-        results = fact_of(executor, pupils).results
-        for result, expected in zip(results, run_pack(pupils.trials), strict=True):
+        executor.start(students)
+        results = fact_of(executor, students).results
+        for result, expected in zip(results, run_pack(students.trials), strict=True):
             assert result.same_as(expected)
 
-    def test_pupils_whose_teachers_have_not_taught_come_back_with_their_names(self, executor):
-        pupils, teachers = pupils_and_teachers(count=4, seconds=0.5)
+    def test_students_whose_teachers_have_not_taught_come_back_with_their_names(self, executor):
+        students, teachers = students_and_teachers(count=4, seconds=0.5)
         some = replace(teachers, trials=teachers.trials[:1])
         executor.start(some)
         fact_of(executor, some)
-        executor.start(pupils)
-        lost = fact_of(executor, pupils)
+        executor.start(students)
+        lost = fact_of(executor, students)
         assert (type(lost), lost.reason) == (Lost, Reason.TEACHER_MISSING)
         assert set(lost.missing) == {trial.key for trial in teachers.trials[1:]}
         executor.start(replace(teachers, id=f"{teachers.id}, again"))
-        executor.start(replace(pupils, id=f"{pupils.id}, again"))
+        executor.start(replace(students, id=f"{students.id}, again"))
         facts_of(executor, replace(teachers, id=f"{teachers.id}, again"))
-        last = replace(pupils, id=f"{pupils.id}, at last")
+        last = replace(students, id=f"{students.id}, at last")
         executor.start(last)
         assert isinstance(fact_of(executor, last), Finished)
 

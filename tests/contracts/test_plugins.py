@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from orchestrator.domain.learner import Learner, Outcome
+from orchestrator.domain.lessons import Lessons
 from orchestrator.domain.measures import reported
 from orchestrator.domain.pack import run_pack
 from orchestrator.domain.plugin import Plugin, scan
@@ -43,6 +44,15 @@ QUICK = {
     "scalable_neural_kernel": {"features": 6},
 }
 """Settings under which a learner that is slow by nature is quick; the laws hold at any settings."""
+
+
+STOPS_EARLY = {
+    "two_layer_teacher": {
+        **{"width": 16, "stages": 4, "batch_size": 4},
+        **{"stop_at": 0.5, "check_every": 1},
+    },
+}
+"""Settings under which some trials of a learner that teaches end before others."""
 
 
 def _built_in(family: type[Plugin]) -> list[type[Plugin]]:
@@ -249,6 +259,33 @@ def test_a_result_is_the_same_bit_for_bit_in_any_company(target, learner, d):
     for size in (2, 3, 5, 17):
         shuffled = random.Random(size).sample(trials, len(trials))
         assert_same(in_packs(shuffled, size), alone)
+
+
+TEACHERS = [
+    pytest.param(learner(**STOPS_EARLY.get(kind_of(learner), {})), id=kind_of(learner))
+    for learner in _built_in(Learner)
+    if learner.teaches
+]
+
+
+def taught_by(trials: list[Trial], size: int) -> dict[str, bytes]:
+    lessons = Lessons()
+    for start in range(0, len(trials), size):
+        run_pack(trials[start : start + size], lessons=lessons)
+    return lessons.content([trial.key for trial in trials])
+
+
+@pytest.mark.parametrize("learner", TEACHERS)
+def test_a_lesson_is_the_same_bit_for_bit_in_any_company(learner):
+    target = min(
+        (one() for one in _built_in(Target) if one.labels in learner.reads),
+        key=lambda one: (one.kind != "sparse_parity", one.kind),
+    )
+    trials = some_trials(target, learner)
+    alone = taught_by(trials, 1)
+    assert alone.keys() == {trial.key for trial in trials}
+    for size in (2, 5, len(trials)):
+        assert taught_by(random.Random(size).sample(trials, len(trials)), size) == alone
 
 
 @pytest.mark.parametrize(("target", "learner"), PAIRS)

@@ -107,9 +107,9 @@ def test_teachers_can_be_begun_and_settled_though_nobody_asked_for_them(make: Ma
     tracker = make()
     tracker.open(a_sweep())
     cell = Cell(SparseParity(), DistilledStudent(), Point(d=10, n=20, k=2))
-    pupils = [Trial(cell, repeat) for repeat in range(2)]
-    teacher, given_up = (pupil.teacher for pupil in pupils)
-    tracker.record_round(0, ASKS, [(0, pupil) for pupil in pupils])
+    students = [Trial(cell, repeat) for repeat in range(2)]
+    teacher, given_up = (student.teacher for student in students)
+    tracker.record_round(0, ASKS, [(0, student) for student in students])
     assert tracker.settled([teacher.key]) == {}
     attempts = tracker.begin([teacher.key, given_up.key])
     assert attempts == {teacher.key: 1, given_up.key: 1}
@@ -120,7 +120,7 @@ def test_teachers_can_be_begun_and_settled_though_nobody_asked_for_them(make: Ma
     assert [one.is_gap for one in settled.values()] == [False, True]
     assert tracker.begin([teacher.key, given_up.key]) == {}
     assert tracker.commit([], {}, "there", {teacher.key: "b.npz"}) == []
-    assert [member.trial for member in tracker.members()] == pupils
+    assert [member.trial for member in tracker.members()] == students
     assert states(tracker) == ["waiting", "waiting"]
     if isinstance(tracker, Ledger):
         with tracker.database.reading() as connection:
@@ -130,7 +130,7 @@ def test_teachers_can_be_begun_and_settled_though_nobody_asked_for_them(make: Ma
     tracker.close()
     again = make()
     again.open(a_sweep("f" * 16, name="later"))
-    again.record_round(0, ASKS, [(0, pupil) for pupil in pupils])
+    again.record_round(0, ASKS, [(0, student) for student in students])
     assert [*again.settled([teacher.key, given_up.key])] == [teacher.key]
 
 

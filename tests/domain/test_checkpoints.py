@@ -21,6 +21,7 @@ from orchestrator.domain.targets.sparse_parity import SparseParity
 from orchestrator.domain.trial import Result, Trial
 from tests.builders import a_trial as the_cheapest_trial
 from tests.builders import trials
+from tests.domain.forgery import forged
 
 STEPS = 3200
 KEY, OTHER = "0" * 32, "f" * 32
@@ -225,6 +226,20 @@ def test_a_checkpoint_of_another_trial_or_of_another_build_is_none(kept, monkeyp
     assert kept.load(OTHER) is None
     monkeypatch.setattr(array_files, "FORMAT", "1/another torch")
     assert kept.load(KEY) is None
+    kept.save(KEY, a_state())
+    assert path.exists(), "it belongs to somebody else"
+
+
+@pytest.mark.parametrize("harm", ["pickled", "compressed", "too large", "no archive"])
+def test_a_file_with_the_right_name_that_holds_what_is_never_written_is_not_read(
+    kept, tmp_path, monkeypatch, harm
+):
+    path = forged(kept.folder / KEY, harm, tmp_path / "canary", before="0000000001-")
+    if harm == "too large":
+        monkeypatch.setattr(array_files, "MOST_BYTES", 1 << 17)
+    assert kept.load(KEY) is None
+    assert not path.exists()
+    assert not (tmp_path / "canary").exists()
 
 
 def test_only_the_furthest_checkpoint_is_kept(kept: Checkpoints):

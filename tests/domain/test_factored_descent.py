@@ -112,6 +112,17 @@ def test_full_factors_find_the_least_squares_solution_from_noisy_measurements():
     assert fit.outcomes == [Outcome.OUT_OF_BUDGET]
 
 
+@pytest.mark.parametrize("form", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("n", [12, 80])
+def test_the_train_loss_is_the_mean_squared_misfit_of_all_measurements(form, n):
+    learner = FactoredDescent(form=form, steps=60)
+    fit, x, y, _ = fitted(a_trial(MatrixSensing(form=form, noise=0.5), learner, d=5, n=n, k=2))
+    misfit = np.einsum("nij,ij->n", x, fit.coefficients.view(5, 5).numpy()) - y
+    loss = float(misfit @ misfit) / (2 * n)
+    assert float(fit.measures["train_loss"]) == pytest.approx(loss, rel=1e-9)
+    assert fit.curves[0]["train_loss"][-1][1] == pytest.approx(loss, rel=1e-5)
+
+
 def test_symmetric_factors_find_what_least_squares_over_symmetric_matrices_finds():
     learner = FactoredDescent(form="symmetric", steps=20_000)
     fit, x, y, M = fitted(a_trial(MatrixSensing(form="symmetric"), learner, d=5, n=30, k=2))
@@ -129,6 +140,10 @@ def mean_of(measure: str, target: MatrixSensing, learner: FactoredDescent, **poi
 
 
 def test_a_column_too_many_turns_an_exponential_fall_into_the_square_of_the_steps():
+    """Over 40 trials of another seed the slope was -1.962 with a deviation of 0.013, the rate 0.424
+    with 0.010. The nearer end of its band is 9 and 4.5 deviations of a mean of four away: other
+    trials raise a false alarm about once in 10^5 times.
+    """
     symmetric = MatrixSensing(form="symmetric")
     exact = FactoredDescent(form="symmetric")
     spare = FactoredDescent(form="symmetric", extra_rank=1, initial_scale=0.5, steps=4000)
@@ -139,11 +154,15 @@ def test_a_column_too_many_turns_an_exponential_fall_into_the_square_of_the_step
 
 
 def test_the_rate_goes_with_the_square_of_the_start_and_the_modified_step_frees_it():
+    """With a fourfold start the rate rises 16-fold, where it would 4-fold if it went with the start
+    itself. The trials are fixed; how often others would leave the bands was not measured.
+    """
+
     def rate(**settings) -> float:
         learner = FactoredDescent(extra_rank=1, steps=20_000, **settings)
         return mean_of("decay_rate", MatrixSensing(), learner, d=8, n=400, k=1)
 
-    assert rate(initial_scale=0.4) / rate(initial_scale=0.2) == pytest.approx(4.0, rel=0.5)
+    assert rate(initial_scale=0.4) / rate(initial_scale=0.1) == pytest.approx(16.0, rel=0.5)
     large, small = rate(initial_scale=0.4, beta=1.0), rate(initial_scale=0.1, beta=1.0)
     assert large / small == pytest.approx(1.0, abs=0.1)
     assert small > 5 * rate(initial_scale=0.4)

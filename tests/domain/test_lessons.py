@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from orchestrator.domain import array_files
 from orchestrator.domain.lessons import Lessons
 from orchestrator.errors import LessonsMissing
+from tests.domain.forgery import forged
 
 A, B = "a" * 32, "b" * 32
 LESSON = {"networks": np.arange(12, dtype=np.float32).reshape(3, 4)}
@@ -49,17 +51,13 @@ def test_lessons_that_are_nowhere_are_named(folder):
     assert missing.value.keys == (B,)
 
 
-@pytest.mark.parametrize("harm", ["flipped", "cut", "emptied", "pickled", "of another"])
+@pytest.mark.parametrize("harm", ["flipped", "cut", "emptied", "of another"])
 def test_a_damaged_file_is_as_good_as_none_and_is_removed(folder, harm):
     Lessons(folder).keep(A, LESSON)
     path = the_file(folder)
     content = bytearray(path.read_bytes())
     if harm == "flipped":
         content[len(content) // 2] ^= 1
-    elif harm == "pickled":
-        np.save(path.with_suffix(".npy"), np.array([object()]), allow_pickle=True)
-        content = bytearray(path.with_suffix(".npy").read_bytes())
-        path.with_suffix(".npy").unlink()
     elif harm == "of another":
         Lessons(folder).keep(B, LESSON)
         path = path.rename(path.with_name(the_file(folder, B).name))
@@ -72,6 +70,40 @@ def test_a_damaged_file_is_as_good_as_none_and_is_removed(folder, harm):
     assert not path.exists()
     Lessons(folder).keep(A, LESSON)
     assert Lessons(folder).of([A])
+
+
+@pytest.mark.parametrize("harm", ["pickled", "compressed", "too large", "no archive"])
+def test_a_file_with_the_right_name_that_holds_what_is_never_written_is_not_read(
+    folder, tmp_path, monkeypatch, harm
+):
+    path = forged(folder / A, harm, tmp_path / "canary")
+    if harm == "too large":
+        monkeypatch.setattr(array_files, "MOST_BYTES", 1 << 17)
+    with pytest.raises(LessonsMissing):
+        Lessons(folder).of([A])
+    assert not path.exists()
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_lesson_of_another_format_is_passed_over_and_stays(folder, monkeypatch):
+    Lessons(folder).keep(A, LESSON)
+    path = the_file(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(array_files, "FORMAT", "2/another torch")
+        with pytest.raises(LessonsMissing):
+            Lessons(folder).of([A])
+        Lessons(folder).keep(A, LESSON)
+        assert Lessons(folder).of([A])
+    assert path.exists()
+    assert len(list((folder / A).iterdir())) == 2
+    assert Lessons(folder).of([A])
+
+
+def test_nothing_is_written_through_a_link(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / A).symlink_to(tmp_path / "elsewhere")
+    Lessons(folder).keep(A, LESSON)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_without_a_folder_or_a_disk_a_lesson_lives_in_memory(tmp_path, monkeypatch):
@@ -94,7 +126,35 @@ def test_what_is_held_is_bounded_and_the_oldest_goes_first(folder):
     for key in (A, B):
         lessons.keep(key, LESSON)
     lessons.keep("c" * 32, LESSON)
-    assert [lessons.holds(key) for key in (A, B, "c" * 32)] == [False, True, True]
+
+    def held() -> list[bool]:
+        return [lessons.holds(key) for key in (A, B, "c" * 32)]
+
+    assert held() == [True, True, True], "the pack at work may teach more"
+    lessons.begin([])
+    assert held() == [False, True, True]
+    lessons.need([B])
+    lessons.keep(A, LESSON)
+    lessons.of([B])
+    assert held() == [True, True, False]
+    lessons.need([A, B])
+    assert held() == [True, True, False], "and learn from more"
+
+
+def test_all_lessons_that_a_pack_lacks_are_named_at_once(folder):
+    lessons = Lessons(folder)
+    lessons.keep(A, LESSON)
+    with pytest.raises(LessonsMissing) as missing:
+        lessons.need([B, A, "c" * 32, B])
+    assert missing.value.keys == (B, "c" * 32)
+
+
+def test_a_lesson_that_is_too_large_is_refused_in_words_that_name_the_limit(folder, monkeypatch):
+    for module in ("array_files", "lessons"):
+        monkeypatch.setattr(f"orchestrator.domain.{module}.MOST_BYTES", 47)
+    with pytest.raises(ValueError, match="takes 48 bytes, and a lesson may take 47"):
+        Lessons(folder).keep(A, LESSON)
+    assert not list(folder.iterdir())
 
 
 def test_a_link_or_a_name_that_is_no_key_is_not_followed(folder, tmp_path):

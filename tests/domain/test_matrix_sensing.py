@@ -71,6 +71,7 @@ def test_misfit_and_gradient_are_those_of_the_examples_by_autograd(form, n):
     M, examples = drawn(MatrixSensing(form=form, noise=0.3), d=5, count=n)
     own = Examples(examples.x[0], examples.y[0])
     measured = Measurements.of(own, Coordinates(5, form == "symmetric"))
+    assert (measured.rest > 0.0) == (n == 60)
     root = torch.from_numpy(np.random.default_rng(1).standard_normal((5, 5)))
     X = (root + root.T if form == "symmetric" else root).requires_grad_()
 

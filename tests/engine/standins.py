@@ -27,12 +27,14 @@ def a_pack(count=3, deadline_s=120.0, n=20, **learner):
     return Pack(f"pack-{next(_numbers)}", trials, attempts, deadline_s)
 
 
-def pupils_and_teachers(count=3, n=20, **lecturer):
+def students_and_teachers(count=3, n=20, **lecturer):
     """A pack of trials that learn from others, and the pack of those."""
-    pupils = a_pack(count, n=n, kind="listener", lecturer=lecturer)
-    trials = tuple(trial.teacher for trial in pupils.trials)
+    students = a_pack(count, n=n, kind="listener", lecturer=lecturer)
+    trials = tuple(trial.teacher for trial in students.trials)
     attempts = {trial.key: 1 for trial in trials}
-    return pupils, replace(pupils, id=f"{pupils.id}/teachers", trials=trials, attempts=attempts)
+    return students, replace(
+        students, id=f"{students.id}/teachers", trials=trials, attempts=attempts
+    )
 
 
 def facts_of(executor, *packs, patience_s=240.0):

@@ -22,7 +22,7 @@ from orchestrator.engine import RayExecutor
 from orchestrator.engine.receipt import place
 from orchestrator.errors import ClusterUnreachable
 from orchestrator.plan.facts import Finished, Lost, Pack, Reason
-from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, pupils_and_teachers
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, students_and_teachers
 
 LEASE_S = 6.0
 
@@ -178,7 +178,7 @@ def test_a_worker_killed_while_it_trains_a_teacher_loses_the_pack_and_the_lesson
     executor, lessons, tmp_path
 ):
     log = tmp_path / "log"
-    pupils, teachers = pupils_and_teachers(how="sleep", seconds=3.0, log=str(log))
+    students, teachers = students_and_teachers(how="sleep", seconds=3.0, log=str(log))
     executor.start(teachers)
     os.kill(pids_in(log, executor)[0], signal.SIGKILL)
     assert fact_of(executor, teachers).reason is Reason.WORKER_DIED
@@ -188,16 +188,16 @@ def test_a_worker_killed_while_it_trains_a_teacher_loses_the_pack_and_the_lesson
     taught = fact_of(executor, again)
     for trial in teachers.trials:
         assert (lessons / trial.key / taught.lessons[trial.key]).exists()
-    executor.start(pupils)
-    found = fact_of(executor, pupils).results
-    assert all(map(Result.same_as, found, run_pack(pupils.trials)))
+    executor.start(students)
+    found = fact_of(executor, students).results
+    assert all(map(Result.same_as, found, run_pack(students.trials)))
 
 
 @pytest.mark.parametrize("left", ["reference", "file", "nothing"])
 def test_a_lesson_outlives_the_workers_as_a_reference_or_as_a_file_and_else_is_missed(
     executor, lessons, left
 ):
-    pupils, teachers = pupils_and_teachers(n=20 + len(left), seconds=float(len(left)))
+    students, teachers = students_and_teachers(n=20 + len(left), seconds=float(len(left)))
     executor.start(teachers)
     fact_of(executor, teachers)
     if left != "file":
@@ -210,14 +210,14 @@ def test_a_lesson_outlives_the_workers_as_a_reference_or_as_a_file_and_else_is_m
             os.kill(int(slot.at.split("/")[1]), signal.SIGKILL)
     fact = Lost("", Reason.WORKER_DIED)
     while isinstance(fact, Lost) and fact.reason is Reason.WORKER_DIED:  # handed to a dying one
-        pupils = replace(pupils, id=f"{pupils.id}, again")
-        executor.start(pupils)
-        fact = fact_of(executor, pupils)
+        students = replace(students, id=f"{students.id}, again")
+        executor.start(students)
+        fact = fact_of(executor, students)
     if left == "nothing":
         assert fact.reason is Reason.TEACHER_MISSING
         assert set(fact.missing) == {trial.key for trial in teachers.trials}
     else:
-        assert all(map(Result.same_as, fact.results, run_pack(pupils.trials)))
+        assert all(map(Result.same_as, fact.results, run_pack(students.trials)))
 
 
 def counting(count, log):

@@ -127,7 +127,7 @@ class FrailTeacher(Frail):
         return Fit([Outcome.FITTED] * len(problem), {"error": lesson}, lesson={"number": lesson})
 
 
-class FrailPupil(Frail):
+class FrailStudent(Frail):
     """Frail, but that what it was taught decides whether it fails."""
 
     kind: Literal["frail_pupil"] = "frail_pupil"

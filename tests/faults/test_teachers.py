@@ -98,11 +98,11 @@ def test_a_teacher_that_raises_makes_gaps_of_its_students_and_of_no_others(tmp_p
     found = history.results(life.ledger)
     gaps = {key: one for key, one in found.items() if len(one) == 1}
     assert set(gaps.values()) == {("raised an error",), ("teacher given up",)}
-    pupils = [key for key, one in gaps.items() if one == ("teacher given up",)]
+    students = [key for key, one in gaps.items() if one == ("teacher given up",)]
     begun = {key for what, key, _ in history.lines(life.log) if what == "begin"}
-    assert not begun & set(pupils)
+    assert not begun & set(students)
     charged = history.rows(life.ledger, "SELECT key FROM attempts WHERE charge > 0")
-    assert not {row["key"] for row in charged} & set(pupils)
+    assert not {row["key"] for row in charged} & set(students)
     ends_as_when_left_alone(life, tmp_path / "calm")
 
 
@@ -134,9 +134,9 @@ def test_explain_counts_teachers_and_how_often_they_were_trained(tmp_path):
     life = a_life(tmp_path / "a")
     live(life)
     reader = LedgerReader(f"sqlite:///{life.ledger}")
-    pupils = [member.trial for member in reader.members(life.spec.id)]
+    students = [member.trial for member in reader.members(life.spec.id)]
     teachers = reader.teachers(
-        life.spec.id, list({one.teacher.key: one.teacher for one in pupils}.values())
+        life.spec.id, list({one.teacher.key: one.teacher for one in students}.values())
     )
     reader.close()
     assert {(one.state, one.times) for one in teachers.values()} == {("done", 1)}

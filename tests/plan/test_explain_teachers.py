@@ -10,6 +10,7 @@ from orchestrator.plan.explain import (
     Attempt,
     Scene,
     Story,
+    Whereabouts,
     explain_sweep,
     explain_trial,
     sweep_lines,
@@ -17,8 +18,8 @@ from orchestrator.plan.explain import (
 )
 from tests.builders import a_trial
 
-PUPIL = a_trial(SparseParity(), DistilledStudent(), d=30, n=4000, k=4)
-TEACHER = PUPIL.teacher
+STUDENT = a_trial(SparseParity(), DistilledStudent(), d=30, n=4000, k=4)
+TEACHER = STUDENT.teacher
 NAME = "0" * 32 + ".npz"
 
 
@@ -37,17 +38,24 @@ def a_teacher(state: str, times: int = 0) -> Story:
     ("state", "words"), [("running", "which is trained now"), ("waiting", "which waits")]
 )
 def test_a_student_waits_for_its_teacher_by_name(state, words):
-    story = Story(PUPIL, "waiting", teacher=a_teacher(state))
+    story = Story(STUDENT, "waiting", teacher=a_teacher(state))
     found = explain_trial(scene(), story)
     assert found["why"] == f"waiting: for its teacher {TEACHER.key[:8]}, {words}"
     assert found["teacher"]["trial"] == TEACHER.key
 
 
 def test_a_student_whose_teacher_has_taught_waits_for_a_slot():
-    story = Story(PUPIL, "waiting", teacher=a_teacher("done", 1))
+    story = Story(STUDENT, "waiting", teacher=a_teacher("done", 1))
     lines = list(trial_lines(explain_trial(scene(), story)))
     assert "  waiting: for a free slot" in lines
     assert any(line.startswith(f"  learns from {TEACHER.key}: done: ") for line in lines)
+
+
+def test_a_student_waits_for_a_teacher_whose_lesson_is_made_again():
+    pack = Whereabouts("pack-7", (TEACHER.key,), "gpu-03/41")
+    now = Scene("a" * 16, "running", 100.0, "", packs=[pack], noted=99.0)
+    found = explain_trial(now, Story(STUDENT, "waiting", teacher=a_teacher("done", 1)))
+    assert found["why"] == f"waiting: for its teacher {TEACHER.key[:8]}, which is trained again now"
 
 
 def test_a_teacher_says_where_its_lesson_is_and_how_often_it_was_made():

@@ -131,10 +131,10 @@ class DistilledStudent(TwoLayerNetwork):
 
     def lesson_at(self, step: int, n: int, lessons: int) -> int:
         """Which network of a course of so many is learnt from at a step (from 0) of n's."""
-        share = step / self.steps_at(n)
+        steps = self.steps_at(n)
         if self.method == "curriculum":
-            return int(share >= self.first_share)
-        return min(int(lessons * share), lessons - 1)
+            return int(step >= self.first_share * steps)
+        return min(lessons * step // steps, lessons - 1)
 
 
 class _Taught:

@@ -46,12 +46,13 @@ class FactoredDescent(LoopedLearner):
     rank; with rank to spare like 1 / T^2 (symmetric), exp(-(16/9) h initial_scale^2 T) (asymmetric)
     or exp(-2 h beta^2 T) (modified, beta <= 1).
 
+    Losses here are above the least that any matrix has where n > d^2 (symmetric: d (d + 1) / 2).
     A trial ends when its loss is at most `tolerance` times its first value; one that is not there
     after `steps` steps is out of budget, and judged where it stands. Measures: `steps` taken,
-    `train_loss` at the end, the loss' `loss_slope` and `decay_rate` (see `convergence`: power of
-    the step count over the last decade; rate per step over the second half of the fall). The curve
-    is `train_loss` before the steps 1, 2, 4, … and the last. One trial after another: the
-    measurements of one stay in the processor's cache.
+    `train_loss` sum_i r_i^2 / (2 n) at the end, the loss' `loss_slope` and `decay_rate` (see
+    `convergence`: power of the step count over the last decade; rate per step over the second half
+    of the fall). The curve is `train_loss` before the steps 1, 2, 4, … and the last. One trial
+    after another: the measurements of one stay in the processor's cache.
 
     Source: Xiong, Ding & Du (2024), "How over-parameterization slows down gradient descent in
     matrix sensing: the curses of symmetry and initialization", ICLR, arXiv:2310.01769; their n, m,
@@ -71,6 +72,7 @@ class FactoredDescent(LoopedLearner):
     beta: float | None = Field(None, gt=0.0, description="of the modified step; null: none")
     modify_at: float = Field(0.01, gt=0.0, lt=1.0, description="of the first loss; when to modify")
 
+    revision: ClassVar[int] = 2
     reads: ClassVar[frozenset[Labels]] = frozenset({"measurement"})
     reports: ClassVar[tuple[str, ...]] = ("steps", "train_loss", "loss_slope", "decay_rate")
     linear: ClassVar[bool] = True
@@ -90,18 +92,18 @@ class FactoredDescent(LoopedLearner):
         coordinates = Coordinates(point.d, self.form == "symmetric", examples.x.device)
         measured = Measurements.of(examples, coordinates)
         (F, G), losses = self._descended(measured, self.initial(point, streams))
-        estimate = (F @ G.T).flatten()
+        estimate, least = (F @ G.T).flatten(), measured.rest / 2.0
         return Fit(
             outcomes=[self._outcome(losses)],
             measures={
                 "steps": torch.tensor(float(len(losses) - 1)),
-                "train_loss": torch.tensor(losses[-1], dtype=torch.float64),
+                "train_loss": torch.tensor(losses[-1] + least, dtype=torch.float64),
                 "loss_slope": torch.tensor(loss_slope(losses), dtype=torch.float64),
                 "decay_rate": torch.tensor(decay_rate(losses), dtype=torch.float64),
             },
             predict=lambda x: (x * estimate).sum(1),
             coefficients=estimate,
-            curves=[{"train_loss": loss_curve(losses)}],
+            curves=[{"train_loss": loss_curve([loss + least for loss in losses])}],
         )
 
     def rank(self, point: Point) -> int:

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.low_rank import orthonormal, with_spectrum
+from orchestrator.domain.low_rank import with_spectrum
+from orchestrator.domain.orthogonal import orthonormal_columns
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples, Labels, Target
@@ -42,8 +43,8 @@ class LowRankMap(Target):
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """M of each trial, row by row: (B, d * d)."""
         order = torch.arange(1, point.k + 1, dtype=streams.dtype, device=streams.device)
-        left = orthonormal(point.d, point.k, streams)
-        right = orthonormal(point.d, point.k, streams)
+        left = orthonormal_columns(point.d, point.k, streams, "column")
+        right = orthonormal_columns(point.d, point.k, streams, "column")
         return with_spectrum(left, order.pow(-self.decay), right).flatten(1)
 
     def examples(

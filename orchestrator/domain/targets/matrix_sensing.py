@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from orchestrator.domain.low_rank import orthonormal, with_spectrum
+from orchestrator.domain.low_rank import with_spectrum
+from orchestrator.domain.orthogonal import orthonormal_columns
 from orchestrator.domain.point import Point
 from orchestrator.domain.streams import Streams
 from orchestrator.domain.target import Examples, Labels, Target
@@ -43,8 +44,12 @@ class MatrixSensing(Target):
     def draw(self, point: Point, streams: Streams) -> torch.Tensor:
         """M of each trial, row by row: (B, d * d)."""
         values = torch.linspace(1.0, 1.0 / self.condition, point.k, dtype=streams.dtype)
-        left = orthonormal(point.d, point.k, streams)
-        right = left if self.form == "symmetric" else orthonormal(point.d, point.k, streams)
+        left = orthonormal_columns(point.d, point.k, streams, "column")
+        right = (
+            left
+            if self.form == "symmetric"
+            else orthonormal_columns(point.d, point.k, streams, "column")
+        )
         return with_spectrum(left, values.to(streams.device), right).flatten(1)
 
     def examples(

@@ -96,7 +96,7 @@ def seeds_by_arrival(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedExecutor, "train", staticmethod(train))
 
 
-def impatient_pupils(patch: pytest.MonkeyPatch) -> None:
+def impatient_students(patch: pytest.MonkeyPatch) -> None:
     """Trials do not wait for their teachers."""
     patch.setattr(Classroom, "seat", lambda self, trials: ([*trials], []))
 
@@ -137,5 +137,5 @@ MUTANTS: tuple[Mutant, ...] = (
     wall_clock_leases,
     seeds_by_arrival,
     search_by_arrival,
-    impatient_pupils,
+    impatient_students,
 )

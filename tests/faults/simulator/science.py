@@ -49,21 +49,21 @@ class SimulatedTeacher(SimulatedLearner):
     teaches: ClassVar[bool] = True
 
 
-class SimulatedPupil(SimulatedLearner):
+class SimulatedStudent(SimulatedLearner):
     """Learns from one teacher at every n."""
 
-    kind: Literal["simulated_pupil"] = "simulated_pupil"  # type: ignore[assignment]
+    kind: Literal["simulated_student"] = "simulated_student"  # type: ignore[assignment]
 
     def teacher(self, point: Point) -> tuple[Learner, Point]:
         return SimulatedTeacher(), point.model_copy(update={"n": 10})
 
 
 @cache
-def a_spec(name: str, pupils: bool = False) -> ExperimentSpec:
-    """Two arms at one (d, k), one of them of pupils if asked. Sweeps of different names ask for
+def a_spec(name: str, students: bool = False) -> ExperimentSpec:
+    """Two arms at one (d, k), one of them of students if asked. Sweeps of different names ask for
     different trials of equal keys.
     """
-    second = {"kind": "simulated_pupil"} if pupils else {"kind": "simulated", "weight": 2.0}
+    second = {"kind": "simulated_student"} if students else {"kind": "simulated", "weight": 2.0}
     return ExperimentSpec.from_words(
         {
             "name": name,
@@ -97,11 +97,11 @@ class Science:
     def __init__(self, salt: int) -> None:
         self.salt = salt
         self._poisonous = (0, 16, 40)[salt % 3]  # one trial in so many
-        self._has_pupils = salt % 4 == 1
+        self._has_students = salt % 4 == 1
 
     def spec(self, name: str) -> ExperimentSpec:
         """What a sweep of that name asks."""
-        return a_spec(name, self._has_pupils)
+        return a_spec(name, self._has_students)
 
     def poison_of(self, key: str) -> Reason | None:
         """How a trial ends its worker, always; None for one that is sound."""
