@@ -120,21 +120,23 @@ class Patient(Learner):
 
 
 class Lecturer(Patient):
-    """Teaches the number that it reports."""
+    """Teaches the number that it reports, beside `padding` zeros."""
 
     kind: Literal["lecturer"] = "lecturer"
+    padding: int = 0
     teaches = True
 
     def fit(self, problem, streams):
         fit = super().fit(problem, streams)
-        return replace(fit, lesson={"norm": fit.measures["norm"]})
+        padding = torch.zeros(len(problem), self.padding)
+        return replace(fit, lesson={"norm": fit.measures["norm"], "padding": padding})
 
 
 class Listener(Patient):
     """Reports its own number plus the one that it was taught."""
 
     kind: Literal["listener"] = "listener"
-    lecturer: dict[str, str | float] = Field(default_factory=dict)
+    lecturer: dict[str, str | int | float] = Field(default_factory=dict)
 
     def teacher(self, point):
         return Lecturer(**self.lecturer), point.model_copy(update={"n": 40})

@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent import futures
 from contextlib import contextmanager
+from dataclasses import replace
 
 import grpc
 import psutil
@@ -14,10 +15,12 @@ import pytest
 import ray
 from ray.core.generated import gcs_service_pb2 as messages
 
+from orchestrator.domain.pack import run_pack
+from orchestrator.domain.trial import Result
 from orchestrator.engine import RayExecutor, ray_executor
 from orchestrator.errors import ClusterUnreachable, RequestError
-from orchestrator.plan.facts import Finished
-from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of
+from orchestrator.plan.facts import Finished, Reason, SlotsAre
+from tests.engine.standins import PLUGINS, a_pack, fact_of, facts_of, students_and_teachers
 
 TOKEN = "t" * 64
 
@@ -133,40 +136,68 @@ def test_no_token_is_ever_printed(token_file):
     assert TOKEN not in str(refused.value)
 
 
+_JOIN = """
+from ray._private import ray_constants, services
+from ray.scripts import scripts
+ray_constants.ENABLE_RAY_CLUSTER = True  # or `ray start` refuses a second node on loopback
+services.resolve_ip_for_localhost = lambda host: host  # where the head listens, and only there
+scripts.main()
+"""
+
+
+@contextmanager
+def a_node(home, *command):
+    """A node of a cluster, as a person would start it; yields its process, below which all are."""
+    with (home / "said").open("w") as said:
+        node = subprocess.Popen(
+            [sys.executable, "-u", *command, "--block", "--num-cpus=1"],
+            env={
+                **os.environ,
+                "RAY_AUTH_MODE": "token",
+                "RAY_TMPDIR": str(home),
+                "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or it would listen on every interface
+            },
+            stdout=said,
+            stderr=said,
+        )
+    below = psutil.Process(node.pid)
+    until = time.monotonic() + 240.0
+    try:
+        while "Ray runtime started" not in (home / "said").read_text():
+            assert node.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        yield below
+    finally:
+        started = below.children(recursive=True) if node.poll() is None else []
+        node.terminate()
+        node.wait(timeout=60)
+        for process in psutil.wait_procs(started, timeout=10)[1]:
+            process.kill()
+
+
 @pytest.fixture
-def a_cluster(token_file, tmp_path_factory):
-    """A cluster of one node, started as a person would; yields its address."""
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("r")
+
+
+@pytest.fixture
+def a_cluster(token_file, home):
+    """A cluster of one node; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    home = tmp_path_factory.mktemp("r")
-    head = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-            *("--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=1"),
-            *("--include-dashboard=false", "--disable-usage-stats"),
-            f"--temp-dir={home}",
-        ],
-        env={
-            **os.environ,
-            "RAY_AUTH_MODE": "token",
-            "RAY_TMPDIR": str(home),
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or it would listen on every interface
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    below = psutil.Process(head.pid)
-    until = time.monotonic() + 240.0
-    while not [p for p in below.children() if p.name() == "raylet"]:
-        assert head.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    yield f"127.0.0.1:{port}"
-    started = below.children(recursive=True)
-    head.terminate()
-    head.wait(timeout=60)
-    for process in psutil.wait_procs(started, timeout=10)[1]:
-        process.kill()
+    head = ("-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={home}")
+    door = ("--node-ip-address=127.0.0.1", f"--port={port}")
+    with a_node(home, *head, *door, "--include-dashboard=false", "--disable-usage-stats"):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def second_node(a_cluster, home):
+    """Another node of that cluster, by its process; its workers listen on ports of their own."""
+    join = ("-c", _JOIN, "start", f"--address={a_cluster}", "--node-ip-address=127.0.0.2")
+    with a_node(home, *join, "--min-worker-port=0", "--max-worker-port=0") as below:
+        yield below
 
 
 @pytest.mark.slow
@@ -202,3 +233,85 @@ def test_a_cluster_without_what_is_asked_says_so_without_keeping_its_caller(a_cl
     started = time.monotonic()
     executor.close()
     assert time.monotonic() - started < 10.0
+
+
+def wait_until(holds, executor, patience_s=120.0):
+    until = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < until
+        assert not [one for one in executor.wait(0.2) if not isinstance(one, SlotsAre)]
+
+
+def is_below(node, slot):
+    return node in psutil.Process(int(slot.at.split("/")[1])).parents()
+
+
+def end_at_once(node):
+    """A machine that loses power: nothing of it says goodbye."""
+    doomed = [node, *node.children(recursive=True)]
+    for process in doomed:
+        process.kill()
+    psutil.wait_procs(doomed, timeout=10)
+
+
+def answers(executor, pack):
+    """The facts about a pack that is started again for as long as machines are to blame."""
+    facts = []
+    while not facts or facts[-1].reason in (Reason.NODE_LOST, Reason.WORKER_DIED):
+        pack = replace(pack, id=f"{pack.id}, again")
+        executor.start(pack)
+        facts.append(fact_of(executor, pack))
+        if isinstance(facts[-1], Finished):
+            break
+    return facts
+
+
+@pytest.fixture
+def two_slots(a_cluster, second_node, tmp_path):
+    """An executor whose slot on the first node is at work, so that the second gets what comes."""
+    executor = RayExecutor(a_cluster, 2, 0.0, PLUGINS)
+    wait_until(lambda: all(slot.up for slot in executor._slots), executor)
+    executor._slots.sort(key=lambda slot: is_below(second_node, slot))
+    assert [is_below(second_node, slot) for slot in executor._slots] == [False, True]
+    blocker = a_pack(deadline_s=900.0, how="sleep", seconds=900.0, log=str(tmp_path / "blocker"))
+    executor.start(blocker)
+    yield executor, blocker
+    executor.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seconds", "padding"),
+    [(5.0, 0), (0.0, 0), (0.0, 1 << 16)],
+    ids=["while it trains", "its lesson small", "its lesson large"],
+)
+def test_a_lost_node_costs_what_only_it_had_of_a_teacher_and_changes_no_result(
+    two_slots, second_node, tmp_path, seconds, padding
+):
+    """A small lesson comes back with its receipt; a large one stays on the node that made it."""
+    executor, blocker = two_slots
+    log = tmp_path / "log"
+    students, teachers = students_and_teachers(
+        how="sleep", seconds=seconds, padding=padding, log=str(log)
+    )
+    executor.start(teachers)
+    if seconds:
+        wait_until(log.exists, executor)
+    else:
+        assert isinstance(fact_of(executor, teachers), Finished)
+    trainer = psutil.Process(int(log.read_text().split()[1]))
+    assert second_node in trainer.parents()
+    end_at_once(second_node)
+    executor.stop(blocker.id)
+    if seconds:
+        lost = fact_of(executor, teachers)
+        assert lost.reason.is_disruption or lost.reason is Reason.WORKER_DIED
+        assert isinstance(answers(executor, teachers)[-1], Finished)
+    facts = answers(executor, students)
+    if padding:
+        assert facts[-1].reason is Reason.TEACHER_MISSING
+        assert set(facts[-1].missing) == {trial.key for trial in teachers.trials}
+        assert isinstance(answers(executor, teachers)[-1], Finished)
+        facts = answers(executor, students)
+    assert all(map(Result.same_as, facts[-1].results, run_pack(students.trials)))
+    assert log.read_text().count("end") == (2 if padding else 1) + 1
