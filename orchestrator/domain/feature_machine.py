@@ -33,12 +33,15 @@ float64 keeps 16 digits of the norms that they are differences of."""
 class Machine:
     """A kernel machine solved at one metric: f(z) = sum_j alpha_j K_M(z, x_j).
 
-    x is (n, D), alpha (n,) or (n, C) for C outputs, metric M (D, D), `length` is L.
+    x is (n, D), alpha (n,) or (n, C) for C outputs, metric M (D, D), `length` is L; `squared` r^2
+    and `gram` K_M between the training points, (n, n).
     """
 
     x: torch.Tensor
     alpha: torch.Tensor
     metric: torch.Tensor
+    squared: torch.Tensor
+    gram: torch.Tensor
     profile: Profile
     length: float
 
@@ -47,8 +50,10 @@ class Machine:
         cls, given: Examples, metric: torch.Tensor, profile: Profile, length: float, ridge: float
     ) -> "Machine":
         """The machine of kernel ridge regression on those examples, the ridge added as it is."""
-        gram = values(squared_distances(given.x, given.x, metric), profile, length)
-        return cls(given.x, ridge_solver(gram, ridge)(given.y), metric, profile, length)
+        squared = squared_distances(given.x, given.x, metric)
+        gram = values(squared, profile, length)
+        alpha = ridge_solver(gram, ridge)(given.y)
+        return cls(given.x, alpha, metric, squared, gram, profile, length)
 
     def at(self, z: torch.Tensor) -> torch.Tensor:
         """The function at z (m, D): (m,) or (m, C)."""
@@ -60,11 +65,11 @@ class Machine:
         """Slopes s (n, n) between training points, 0 where two coincide: the Laplace kernel has a
         kink there, whose slopes in all directions average to 0.
         """
-        squared = squared_distances(self.x, self.x, self.metric)
-        kernel = values(squared, self.profile, self.length)
         if self.profile == "rbf":
-            return kernel / -(self.length**2)
-        return torch.where(squared > 0.0, kernel / (squared.sqrt() * -self.length), 0.0)
+            return self.gram / -(self.length**2)
+        return torch.where(
+            self.squared > 0.0, self.gram / (self.squared.sqrt() * -self.length), 0.0
+        )
 
     def gradients(self) -> Iterator[torch.Tensor]:
         """Of each output in turn, its gradients at the training points: (n, D)."""
@@ -110,7 +115,7 @@ class FeatureMachine(LoopedLearner):
         finite = bool(machine.alpha.isfinite().all())
         return Fit(
             outcomes=[Outcome.FITTED if finite else Outcome.DIVERGED],
-            measures={"train_error": (machine.at(examples.x) - examples.y).square().mean()},
+            measures={"train_error": (machine.gram @ machine.alpha - examples.y).square().mean()},
             predict=machine.at,
             coefficients=machine.metric.diagonal().clone(),
         )

@@ -57,8 +57,7 @@ def nngp(x: torch.Tensor, z: torch.Tensor, depth: int) -> torch.Tensor:
     `depth` layers, u as in `ntk`.
 
     Weights of variance 2 / fan-in, 1 / fan-in in the last layer, keep it |x|^2 / d on the diagonal.
-    Training the last layer alone is kernel
-    regression with it. At depth 0 it is the linear kernel.
+    Training the last layer alone is kernel regression with it. At depth 0 it is the linear kernel.
 
     Source: Cho & Saul (2009), "Kernel methods for deep learning", section 2; Lee, Bahri, Novak,
     Schoenholz, Pennington & Sohl-Dickstein (2018), "Deep neural networks as Gaussian processes",
